@@ -1,0 +1,7 @@
+// Package ppp is the Point-to-Point Protocol without input or output: the RFC
+// 1661 automaton, LCP, PAP, CHAP and IPCP, one Link that runs them all, and,
+// for a gateway that stands between two PPP peers, Snoop and Rewrite.
+//
+// Nothing here does I/O, starts a goroutine or reads a clock. Packets and the
+// time go in, packets and a deadline come out; see [Link].
+package ppp
