@@ -1,0 +1,93 @@
+package gateway
+
+import (
+	"time"
+
+	"tributary/internal/ether"
+	"tributary/internal/line"
+)
+
+// Reason is why a line or session ended: one word that is the same in log,
+// metric, API and web. Code gives RFC 3145's Disconnect Cause value.
+type Reason string
+
+// LineInfo is one line and its session, as a copy for API and CLI.
+type LineInfo struct {
+	Name      string        `json:"name" doc:"Name of the line, unique while it is up"`
+	Group     string        `json:"group"`
+	Kind      string        `json:"kind" doc:"tcp, pty, serial or pipe"`
+	Remote    string        `json:"remote"`
+	State     string        `json:"state" doc:"waiting, discovering, up, closing"`
+	Phase     string        `json:"phase" doc:"What PPP is doing, as seen in passing: dead, establish, authenticate, network, terminate"`
+	Since     time.Time     `json:"since"`
+	Uplink    string        `json:"uplink"`
+	SessionID uint16        `json:"session_id"`
+	ACName    string        `json:"ac_name"`
+	ACMAC     string        `json:"ac_mac"`
+	OurMAC    string        `json:"our_mac"`
+	VLANs     []uint16      `json:"vlans"`
+	SetUp     time.Duration `json:"setup_ns" doc:"From the first frame to PADS"`
+	User      string        `json:"user" doc:"The name the user gave to the ISP"`
+	Auth      string        `json:"auth" doc:"Authentication protocol asked for by the ISP"`
+	Address   string        `json:"address" doc:"IPv4 address the ISP gave"`
+	Peer      string        `json:"peer" doc:"The ISP's own IPv4 address"`
+	DNS       []string      `json:"dns"`
+	Message   string        `json:"message" doc:"The AC's last words: authentication message, error tag, PADT reason"`
+	SendACCM  uint32        `json:"send_accm"`
+	RecvACCM  uint32        `json:"recv_accm"`
+	PFC       bool          `json:"pfc"`
+	ACFC      bool          `json:"acfc"`
+	Line      line.Counters `json:"line"`
+	Session   SessionStats  `json:"session"`
+}
+
+// SessionStats counts what crossed the gateway for one line, and what did not.
+type SessionStats struct {
+	UpFrames, UpOctets     uint64
+	DownFrames, DownOctets uint64
+	QueueFull              uint64 // downstream, the line's queue was at its bound
+	QueueCoDel             uint64 // downstream, waited too long
+	NotOpen                uint64 // upstream, no session to carry it, or not yet
+	TooBig                 uint64 // upstream, larger than PPPoE carries
+	InboxFull              uint64 // control frames the owner could not take in time
+}
+
+// UplinkInfo is one uplink, as a copy for API and CLI.
+type UplinkInfo struct {
+	Name        string            `json:"name"`
+	Interface   string            `json:"interface"`
+	MAC         string            `json:"mac"`
+	MTU         int               `json:"mtu"`
+	VLANs       []uint16          `json:"vlans"`
+	Sessions    int               `json:"sessions"`
+	Discovering int               `json:"discovering"`
+	ACs         []ACInfo          `json:"acs"`
+	Discovery   map[string]uint64 `json:"discovery" doc:"Counters by packet and outcome: padi_sent, pado_received, ..."`
+	Dropped     map[string]uint64 `json:"dropped" doc:"Frames not delivered, by reason"`
+	Port        ether.Counters    `json:"port"`
+}
+
+// ACInfo is one access concentrator that has answered on an uplink.
+type ACInfo struct {
+	Name     string    `json:"name"`
+	MAC      string    `json:"mac"`
+	Services []string  `json:"services"`
+	Sessions int       `json:"sessions"`
+	Offers   uint64    `json:"offers"`
+	Refusals uint64    `json:"refusals"`
+	Message  string    `json:"message" doc:"Text of its last error tag"`
+	LastSeen time.Time `json:"last_seen"`
+}
+
+// Event is one thing that happened, for events -f and the log.
+type Event struct {
+	Time    time.Time `json:"time"`
+	Kind    string    `json:"kind" doc:"line-up, session-up, network-up, session-down, line-down, discovery-failed, uplink-down, ..."`
+	Line    string    `json:"line,omitempty"`
+	Uplink  string    `json:"uplink,omitempty"`
+	SID     uint16    `json:"sid,omitempty"`
+	MAC     string    `json:"mac,omitempty" doc:"The AC's address"`
+	User    string    `json:"user,omitempty"`
+	Reason  Reason    `json:"reason,omitempty"`
+	Message string    `json:"message,omitempty"`
+}
