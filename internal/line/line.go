@@ -23,7 +23,7 @@ type Info struct {
 type Counters struct {
 	RxFrames, RxOctets, RxWireOctets uint64
 	TxFrames, TxOctets, TxWireOctets uint64
-	hdlc.Counters                    // every kind of receive drop
+	hdlc.Counters                           // every kind of receive drop
 	NoBuffer                         uint64 // frames dropped because the pool was at its cap
 }
 
