@@ -1,0 +1,110 @@
+package config
+
+import (
+	"fmt"
+	"strings"
+	"text/tabwriter"
+)
+
+// String says in words what a gateway with this configuration does: what
+// tributary check prints. It has several lines, each with its end.
+func (c *Config) String() string {
+	var out strings.Builder
+	w := tabwriter.NewWriter(&out, 0, 8, 2, ' ', 0)
+	for i := range c.Uplinks {
+		describe(w, "uplink "+c.Uplinks[i].Name, c.Uplinks[i].sentences())
+	}
+	for i := range c.Lines {
+		describe(w, "lines "+c.Lines[i].Name, c.Lines[i].sentences())
+	}
+	describe(w, "control", []string{"commands reach it at " + c.Control.Socket})
+	describe(w, "log", []string{fmt.Sprintf("%s and above, as %s, to standard error", c.Log.Level, c.Log.Format)})
+	describe(w, "state", []string{c.StateDir + ": open sessions, ended at the next start if this one crashes"})
+	w.Flush() // to a strings.Builder: it cannot fail
+	return out.String()
+}
+
+func describe(w *tabwriter.Writer, what string, sentences []string) {
+	for _, s := range sentences {
+		fmt.Fprintf(w, "%s\t%s\n", what, s)
+		what = ""
+	}
+}
+
+func (u *Uplink) sentences() []string {
+	where := "interface " + u.Interface
+	switch len(u.VLANs) {
+	case 1:
+		where += fmt.Sprintf(", VLAN %d", u.VLANs[0])
+	case 2:
+		where += fmt.Sprintf(", VLAN %d inside VLAN %d", u.VLANs[1], u.VLANs[0])
+	}
+	if u.MAC == MACPerLine {
+		where += ", each line with its own MAC address"
+	} else {
+		where += ", with its MAC address"
+	}
+	service := "any service"
+	if u.ServiceName != "" {
+		service = fmt.Sprintf("service %q", u.ServiceName)
+	}
+	acs := "any access concentrator"
+	if len(u.AccessConcentrators) > 0 {
+		var names []string
+		for _, ac := range u.AccessConcentrators {
+			if ac.Name != "" {
+				names = append(names, fmt.Sprintf("%q", ac.Name))
+			} else {
+				names = append(names, ac.MAC.String())
+			}
+		}
+		acs = "access concentrator " + strings.Join(names, ", else ")
+	}
+	s := []string{
+		where,
+		fmt.Sprintf("asks for %s of %s, collects offers for %s, gives up after %s", service, acs, u.OfferWait, short(u.Discovery.Timeout)),
+		fmt.Sprintf("at most %d PADIs a second, PPP payloads of at most %d octets", u.PADIRate, u.MaxPayload),
+	}
+	if u.CircuitID != "" || u.RemoteID != "" {
+		s = append(s, fmt.Sprintf("tells the ISP circuit id %q, remote id %q", u.CircuitID, u.RemoteID))
+	}
+	if u.Echo.Interval > 0 {
+		s = append(s, fmt.Sprintf("asks a silent access concentrator after %s, and ends the session after %d without an answer", short(u.Echo.Interval), u.Echo.Failures))
+	}
+	return s
+}
+
+func (l *Lines) sentences() []string {
+	var s []string
+	switch {
+	case l.TCP != nil:
+		from := "anyone"
+		if len(l.TCP.Allow) > 0 {
+			from = ""
+			for i, p := range l.TCP.Allow {
+				if i > 0 {
+					from += ", "
+				}
+				from += p.String()
+			}
+		}
+		s = append(s, fmt.Sprintf("listens on TCP %s for at most %d connections from %s", l.TCP.Listen, l.TCP.Max, from))
+	case l.Serial != nil:
+		carrier := "up while there is carrier"
+		if !l.Serial.Carrier {
+			carrier = "carrier ignored"
+		}
+		s = append(s, fmt.Sprintf("serial %s at %d bit/s, flow control %s, %s", strings.Join(l.Serial.Devices, " "), l.Serial.Speed, l.Serial.Flow, carrier))
+	case l.PTY != nil:
+		s = append(s, fmt.Sprintf("pseudo-terminals %s, permissions %04o", strings.Join(l.PTY.Links, " "), l.PTY.Mode))
+	}
+	when := "its first frame"
+	if l.Open == OpenConnect {
+		when = "connect"
+	}
+	s = append(s, fmt.Sprintf("each line has a PPPoE session of its own on uplink %s, opened at %s", l.Uplink, when))
+	if l.FirstFrameTimeout > 0 {
+		s = append(s, fmt.Sprintf("a line without a frame for %s is closed", short(l.FirstFrameTimeout)))
+	}
+	return append(s, fmt.Sprintf("at most %d frames wait for a line, dropped when they wait longer than %s", l.Queue.Frames, l.Queue.Delay))
+}

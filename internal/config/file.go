@@ -1,0 +1,261 @@
+package config
+
+import (
+	"path"
+	"strings"
+	"time"
+
+	"github.com/goccy/go-yaml/ast"
+)
+
+// noSharedMode is the answer to every key of shared mode.
+const noSharedMode = "this version does not have shared mode yet: every group of lines has mode relay"
+
+// config decodes the whole file.
+func (d *decoder) config(cfg *Config, root *ast.MappingNode) {
+	seen := newSeen(d)
+	d.mapping(root, "the configuration", map[string]value{
+		"uplinks": func(n ast.Node) {
+			d.list(n, "uplinks", func(_ int, n ast.Node) {
+				u := NewUplink("", "")
+				keys := d.uplink(&u, n)
+				seen.uplink(u.Name, keys["name"])
+				cfg.Uplinks = append(cfg.Uplinks, u)
+			})
+			if len(cfg.Uplinks) == 0 {
+				d.errorf(n, "uplinks needs at least one uplink")
+			}
+		},
+		"lines": func(n ast.Node) {
+			d.list(n, "lines", func(_ int, n ast.Node) {
+				l := NewLines("", "")
+				keys := d.lines(&l, n, seen)
+				seen.group(&l, keys)
+				cfg.Lines = append(cfg.Lines, l)
+			})
+			if len(cfg.Lines) == 0 {
+				d.errorf(n, "lines needs at least one group of lines")
+			}
+		},
+		"sessions": func(n ast.Node) { d.errorf(n, "sessions: %s", noSharedMode) },
+		"pools":    func(n ast.Node) { d.errorf(n, "pools: %s", noSharedMode) },
+		"control":  func(n ast.Node) { d.control(&cfg.Control, n) },
+		"log":      func(n ast.Node) { d.log(&cfg.Log, n) },
+		"state_dir": func(n ast.Node) {
+			d.text(&cfg.StateDir, "state_dir", maxPath)(n)
+			if cfg.StateDir == "" {
+				d.errorf(n, "state_dir is a directory: after a crash, the gateway finds there which sessions to end")
+			}
+		},
+	}, "uplinks", "lines")
+	seen.references()
+}
+
+// uplink decodes one entry of uplinks.
+func (d *decoder) uplink(u *Uplink, n ast.Node) given {
+	return d.mapping(n, "an uplink", map[string]value{
+		"name":      d.name(&u.Name, "name"),
+		"interface": d.networkInterface(&u.Interface),
+		"vlans": func(n ast.Node) {
+			d.list(n, "vlans", func(i int, n ast.Node) {
+				if i == 2 {
+					d.errorf(n, "vlans has at most two VLANs: the outer, then the inner")
+				} else if v, ok := d.number(n, "a VLAN", 1, 4094); ok && i < 2 {
+					u.VLANs = append(u.VLANs, uint16(v))
+				}
+			})
+		},
+		// RFC 2516 section 5.1: a PADI "MUST NOT exceed 1484 octets so as to
+		// leave sufficient room for a relay agent to add a Relay-Session-Id TAG."
+		"service_name": d.text(&u.ServiceName, "service_name", 1024),
+		"access_concentrators": func(n ast.Node) {
+			d.list(n, "access_concentrators", func(_ int, n ast.Node) {
+				u.AccessConcentrators = append(u.AccessConcentrators, d.ac(n))
+			})
+		},
+		"offer_wait":  d.duration(&u.OfferWait, "offer_wait", 0, 10*time.Second, true),
+		"mac":         word(d, &u.MAC, "mac", MACInterface, MACPerLine),
+		"padi_rate":   d.integer(&u.PADIRate, "padi_rate", 1, 1_000_000),
+		"max_payload": d.integer(&u.MaxPayload, "max_payload", 1492, 1500),
+		"circuit_id":  d.template(&u.CircuitID, "circuit_id"),
+		"remote_id":   d.template(&u.RemoteID, "remote_id"),
+		"discovery": func(n ast.Node) {
+			d.mapping(n, "discovery", map[string]value{
+				"timeout": d.duration(&u.Discovery.Timeout, "timeout", time.Second, time.Hour, false),
+			})
+		},
+		"echo": func(n ast.Node) {
+			d.mapping(n, "echo", map[string]value{
+				"interval": d.duration(&u.Echo.Interval, "interval", time.Second, time.Hour, true),
+				"failures": d.integer(&u.Echo.Failures, "failures", 1, 100),
+			})
+		},
+	}, "name", "interface")
+}
+
+// ac decodes one access concentrator: {name: ...} or {mac: ...}.
+func (d *decoder) ac(n ast.Node) (ac AC) {
+	keys := d.mapping(n, "an access concentrator", map[string]value{
+		"name": func(n ast.Node) {
+			d.text(&ac.Name, "name", 1024)(n)
+			if ac.Name == "" {
+				d.errorf(n, "name is an AC-Name, as an access concentrator gives it in its offer")
+			}
+		},
+		"mac": d.mac(&ac.MAC),
+	})
+	_, byName := keys["name"]
+	_, byMAC := keys["mac"]
+	if keys != nil && byName == byMAC {
+		d.errorf(n, "an access concentrator is {name: ...} or {mac: ...}, one of the two")
+	}
+	return ac
+}
+
+// lines decodes one entry of lines.
+func (d *decoder) lines(l *Lines, n ast.Node, seen *seen) given {
+	mode, later := l.Mode, map[string]ast.Node{}
+	put := func(key string) value { return func(n ast.Node) { later[key] = n } }
+	keys := d.mapping(n, "a group of lines", map[string]value{
+		"name":   d.name(&l.Name, "name"),
+		"tcp":    func(n ast.Node) { l.TCP = d.tcp(n, seen) },
+		"serial": func(n ast.Node) { l.Serial = d.serial(n, seen) },
+		"pty":    func(n ast.Node) { l.PTY = d.pty(n, seen) },
+		"mode":   word(d, &mode, "mode", ModeRelay, ModeShared),
+		"uplink": d.name(&l.Uplink, "uplink"),
+		"open":   word(d, &l.Open, "open", OpenFirstFrame, OpenConnect),
+		"first_frame_timeout": d.duration(&l.FirstFrameTimeout, "first_frame_timeout",
+			time.Second, 24*time.Hour, true),
+		"queue": func(n ast.Node) {
+			d.mapping(n, "queue", map[string]value{
+				"frames": d.integer(&l.Queue.Frames, "frames", 1, 65536),
+				"delay":  d.duration(&l.Queue.Delay, "delay", time.Millisecond, time.Minute, false),
+			})
+		},
+		"session": put("session"),
+		"auth":    put("auth"),
+		"users":   put("users"),
+		"pool":    put("pool"),
+	}, "name")
+	if keys == nil {
+		return nil
+	}
+	if mode == ModeShared {
+		d.errorf(keys["mode"], noSharedMode) // and its keys are not further errors
+		return keys
+	}
+	for key, n := range later {
+		d.errorf(n, "%s: %s", key, noSharedMode)
+	}
+	if keys["uplink"] == nil {
+		d.errorf(n, "a group of lines in mode relay needs \"uplink\"")
+	}
+	var places []string
+	for _, key := range []string{"tcp", "serial", "pty"} {
+		if keys[key] != nil {
+			places = append(places, key)
+		}
+	}
+	switch {
+	case len(places) == 0:
+		d.errorf(n, "a group of lines needs \"tcp\", \"serial\" or \"pty\": where its lines come from")
+	case len(places) > 1:
+		d.errorf(keys[places[1]], "a group of lines has one of tcp, serial and pty; %s belongs in a group of its own", strings.Join(places[1:], " or "))
+	}
+	if l.TCP != nil && keys["first_frame_timeout"] == nil {
+		l.FirstFrameTimeout = defaultFirstFrameTimeout
+	}
+	return keys
+}
+
+func (d *decoder) tcp(n ast.Node, seen *seen) *TCP {
+	t := NewTCP("")
+	d.mapping(n, "tcp", map[string]value{
+		"listen": func(n ast.Node) {
+			if at, ok := d.listen(&t.Listen, "listen", n); ok {
+				seen.listen(at, n)
+			}
+		},
+		"allow": func(n ast.Node) {
+			d.list(n, "allow", func(_ int, n ast.Node) {
+				if p, ok := d.prefix(n, "allow"); ok {
+					t.Allow = append(t.Allow, p)
+				}
+			})
+			// An empty list would read as "nobody" and mean everyone.
+			if len(t.Allow) == 0 {
+				d.errorf(n, "allow needs at least one prefix; without the key, everyone may connect")
+			}
+		},
+		"max":       d.integer(&t.Max, "max", 1, 1_000_000),
+		"keepalive": d.duration(&t.KeepAlive, "keepalive", time.Second, 24*time.Hour, true),
+	}, "listen")
+	return t
+}
+
+func (d *decoder) serial(n ast.Node, seen *seen) *Serial {
+	s := NewSerial()
+	carrier := "watch"
+	d.mapping(n, "serial", map[string]value{
+		"devices": func(n ast.Node) {
+			d.paths(&s.Devices, n, "devices", func(p string, n ast.Node) bool {
+				if _, err := path.Match(p, ""); err != nil {
+					d.errorf(n, "devices: %.80q is no valid pattern: * ? [a-z] stand for names, \\ takes that away", p)
+					return false
+				}
+				seen.device(p, n)
+				return true
+			})
+		},
+		"speed":   d.integer(&s.Speed, "speed", 50, 4_000_000),
+		"flow":    word(d, &s.Flow, "flow", FlowNone, FlowRTSCTS, FlowXONOFF),
+		"carrier": word(d, &carrier, "carrier", "watch", "ignore"),
+	}, "devices")
+	s.Carrier = carrier == "watch"
+	return s
+}
+
+func (d *decoder) pty(n ast.Node, seen *seen) *PTY {
+	p := NewPTY()
+	d.mapping(n, "pty", map[string]value{
+		"links": func(n ast.Node) {
+			d.paths(&p.Links, n, "links", func(link string, n ast.Node) bool {
+				seen.link(link, n)
+				return true
+			})
+		},
+		"mode": d.permissions(&p.Mode, "mode"),
+	}, "links")
+	return p
+}
+
+func (d *decoder) control(c *Control, n ast.Node) {
+	d.mapping(n, "control", map[string]value{
+		"socket": func(n ast.Node) {
+			// sockaddr_un has room for 108 octets, one of them the final zero.
+			d.text(&c.Socket, "socket", 107)(n)
+			if c.Socket == "" {
+				d.errorf(n, "socket is a path: without it, no command reaches the gateway")
+			}
+		},
+		"http":       d.laterText("http", "this version has no dashboard and no API on a network address yet"),
+		"token_file": d.laterText("token_file", "this version has no API on a network address yet"),
+	})
+}
+
+// laterText is a key that is promised for a later version. Empty, it is off,
+// which is true already.
+func (d *decoder) laterText(key, why string) value {
+	return func(n ast.Node) {
+		if s, ok := d.scalar(n, key); ok && s != "" {
+			d.errorf(n, "%s: %s: leave it out, or give \"\"", key, why)
+		}
+	}
+}
+
+func (d *decoder) log(l *Log, n ast.Node) {
+	d.mapping(n, "log", map[string]value{
+		"level":  word(d, &l.Level, "level", "debug", "info", "warn", "error"),
+		"format": word(d, &l.Format, "format", "text", "json"),
+	})
+}

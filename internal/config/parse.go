@@ -1,0 +1,43 @@
+package config
+
+import (
+	"fmt"
+	"io"
+	"os"
+)
+
+// MaxSize is the largest configuration file that is read, in octets. Two
+// thousand groups of lines fit.
+const MaxSize = 1 << 20
+
+// Load reads and checks the configuration in the file at path. The error is an
+// Errors if the file could be read.
+func Load(path string) (*Config, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	data, err := io.ReadAll(io.LimitReader(f, MaxSize+1))
+	if err != nil {
+		return nil, err
+	}
+	return Parse(path, data)
+}
+
+// Parse checks the configuration in data and fills in the defaults. name is
+// what errors call the file. Parse touches nothing: whether an interface or a
+// device exists is found out by those who open it. The error is an Errors.
+func Parse(name string, data []byte) (*Config, error) {
+	d := &decoder{file: name}
+	cfg := Default()
+	if len(data) > MaxSize {
+		d.errs = append(d.errs, &Error{File: name, Message: fmt.Sprintf("larger than %d octets", MaxSize)})
+	} else if root := d.tree(data); root != nil {
+		d.config(cfg, root)
+	}
+	if len(d.errs) > 0 {
+		return nil, d.errs.inOrder()
+	}
+	return cfg, nil
+}
