@@ -1,0 +1,115 @@
+package hdlc
+
+import (
+	"encoding/binary"
+	"slices"
+)
+
+// MaxEncoded is the most octets that AppendFrame adds for a frame of n octets:
+// everything escaped, a flag at either end, and a Protocol field expanded.
+func MaxEncoded(n int) int {
+	const fields = 2 + 1 + 2 // Address and Control, half a Protocol field, FCS
+	return 2*(n+fields) + 2
+}
+
+// AppendFrame appends one frame as it goes out on the line: flags, Address and
+// Control, Protocol, information, FCS, with escapes. ppp starts at its Protocol
+// field, of two octets, or of one if it came to us compressed. An empty ppp
+// adds nothing.
+//
+// A frame right behind another in dst shares that one's closing flag: RFC 1662
+// section 3.1: "Only one Flag Sequence is required between two frames."
+//
+// It allocates only if dst has less than MaxEncoded(len(ppp)) octets of room.
+func AppendFrame(dst, ppp []byte, p Params) []byte {
+	if len(ppp) == 0 {
+		return dst
+	}
+	proto, info := protocol(ppp)
+
+	// RFC 1661 section 5: "Regardless of which Configuration Options are
+	// enabled, all LCP Link Configuration, Link Termination, and Code-Reject
+	// packets (codes 1 through 7) are always sent as if no Configuration
+	// Options were negotiated."
+	if proto == protoLCP {
+		if len(info) > 0 && info[0] >= 1 && info[0] <= 7 {
+			p = Default
+		}
+		// Section 6.6: "The Address and Control fields MUST NOT be compressed
+		// when sending any LCP packet."
+		p.ACFC = false
+	}
+
+	var header [4]byte
+	h := header[:0]
+	if !p.ACFC {
+		h = append(h, Address, Control)
+	}
+	// Section 6.6 reserves 0x00ff: compressed to one octet, it would look like
+	// an Address field.
+	if p.PFC && proto < 0x100 && proto&1 == 1 && proto != 0xff {
+		h = append(h, byte(proto))
+	} else {
+		h = append(h, byte(proto>>8), byte(proto))
+	}
+
+	fcs := ^FCS16(FCS16(InitFCS16, h), info)
+	trailer := [2]byte{byte(fcs), byte(fcs >> 8)}
+
+	dst = slices.Grow(dst, MaxEncoded(len(ppp)))
+	if n := len(dst); n == 0 || dst[n-1] != Flag {
+		dst = append(dst, Flag)
+	}
+	dst = escape(dst, h, p.ACCM)
+	dst = escape(dst, info, p.ACCM)
+	dst = escape(dst, trailer[:], p.ACCM)
+	return append(dst, Flag)
+}
+
+const protoLCP = 0xc021
+
+// protocol takes the Protocol field off ppp, which is not empty. RFC 1661
+// section 2: its first octet is even, unless it is the only one.
+func protocol(ppp []byte) (proto uint16, info []byte) {
+	if ppp[0]&1 == 1 || len(ppp) == 1 {
+		return uint16(ppp[0]), ppp[1:]
+	}
+	return binary.BigEndian.Uint16(ppp), ppp[2:]
+}
+
+// escape appends b to dst, which has room for twice its length. RFC 1662
+// section 4.2: "each Flag Sequence, Control Escape octet, and any octet which is
+// flagged in the sending Async-Control-Character-Map (ACCM), is replaced by a
+// two octet sequence consisting of the Control Escape octet followed by the
+// original octet exclusive-or'd with hexadecimal 0x20."
+func escape(dst, b []byte, accm uint32) []byte {
+	ctl := controls(accm)
+	o := len(dst)
+	out := dst[:cap(dst)]
+	for len(b) >= 8 {
+		// All eight go out, and the next write overwrites those behind the run.
+		x := binary.LittleEndian.Uint64(b)
+		binary.LittleEndian.PutUint64(out[o:], x)
+		n := ordinary(x, ctl)
+		o += n
+		if n == 8 {
+			b = b[8:]
+			continue
+		}
+		o += escapeOne(out[o:], b[n], accm)
+		b = b[n+1:]
+	}
+	for _, c := range b {
+		o += escapeOne(out[o:], c, accm)
+	}
+	return out[:o]
+}
+
+func escapeOne(out []byte, c byte, accm uint32) int {
+	if c != Flag && c != Escape && !named(c, accm) {
+		out[0] = c
+		return 1
+	}
+	out[0], out[1] = Escape, c^flip
+	return 2
+}
