@@ -1,0 +1,133 @@
+package ppp
+
+import (
+	"crypto/subtle"
+	"net/netip"
+)
+
+// Out is one thing a Link wants done or wants known: one of SendFrame, Params,
+// LCPUp, LCPDown, AuthRequest, Authenticated, AddressRequest, NetworkUp,
+// NetworkDown and Finished. Outs are in the order in which they take effect: a
+// frame before a Params goes out under the parameters before.
+type Out interface{ out() }
+
+// SendFrame is a PPP frame for the peer, starting at a two-octet Protocol
+// field. Frame is valid until the Link's next input (any method but Next,
+// Deadline and those that only read).
+type SendFrame struct{ Frame []byte }
+
+// Params says what LCP settled, when it opens, and that all is back at the
+// defaults, when it goes down. Line matters to a carrier with RFC 1662 framing.
+type Params struct {
+	Line    LineParams
+	SendMRU int // octets of information (behind the Protocol field) the peer takes
+	RecvMRU int // and the most it sends
+}
+
+// LCPUp says that LCP is open. Authentication follows, if either end asked
+// for it, and then the network phase.
+type LCPUp struct {
+	PeerAuth  AuthMethod // how the peer is to prove itself to us
+	LocalAuth AuthMethod // how we are to prove ourselves to the peer
+}
+
+// LCPDown says that LCP, once up, is not open any more, and with it everything
+// that came up since. An address given for an AddressRequest is free again.
+// The Link may go on: after ReasonRenegotiated it is on its way up again.
+type LCPDown struct {
+	Reason  Reason
+	Message string // the peer's words, printable
+}
+
+// AuthRequest asks whether the peer is who it says it is. The answer is
+// [Link.AuthResult] with the same ID; it may come at any time, or never.
+type AuthRequest struct {
+	ID     uint32
+	Method AuthMethod
+	Name   string // as the peer sent it: any octets, at most 255 with PAP; see Printable
+
+	Password string // PAP
+
+	CHAPID    uint8 // CHAP: the packet's Identifier, part of the digest
+	Challenge []byte
+	Response  []byte
+}
+
+// Verify reports, in constant time, whether the peer knows secret.
+func (r AuthRequest) Verify(secret string) bool {
+	switch r.Method {
+	case AuthPAP:
+		return subtle.ConstantTimeCompare([]byte(r.Password), []byte(secret)) == 1
+	case AuthCHAPMD5:
+		return VerifyCHAPMD5(r.CHAPID, secret, r.Challenge, r.Response)
+	}
+	return false
+}
+
+// Authenticated says that one direction of authentication has succeeded. It
+// comes again for each new challenge that is answered well.
+type Authenticated struct {
+	Local   bool       // we proved ourselves to the peer, rather than the peer to us
+	Method  AuthMethod // how
+	Name    string     // who was authenticated: the peer's name, or ours
+	Message string     // what the peer said to it, printable; only if Local
+}
+
+// AddressRequest asks for an IPv4 address for the peer. The answer is
+// [Link.Address] with the same ID; it may come at any time, or never.
+type AddressRequest struct {
+	ID    uint32
+	Name  string     // the peer's authenticated name, "" if it was not asked to prove one
+	Asked netip.Addr // the address the peer would like; the zero Addr if it has no wish
+}
+
+// NetworkUp says that IPCP is open: IPv4 may flow.
+type NetworkUp struct {
+	Local netip.Addr    // ours; the zero Addr on a link where the peer did not learn of one
+	Peer  netip.Addr    // the peer's; the zero Addr if it did not say
+	DNS   [2]netip.Addr // name servers the peer gave us; the zero Addr where it gave none
+}
+
+// NetworkDown says that IPv4 may flow no longer.
+type NetworkDown struct{}
+
+// Finished says that the Link is done with its carrier, which may be hung up.
+// It goes on after Down and Up if it is still open, after Open if it was
+// closed, and when the peer starts anew after it had terminated the link itself.
+type Finished struct {
+	Reason  Reason
+	Message string // the peer's words, printable
+}
+
+func (SendFrame) out()      {}
+func (Params) out()         {}
+func (LCPUp) out()          {}
+func (LCPDown) out()        {}
+func (AuthRequest) out()    {}
+func (Authenticated) out()  {}
+func (AddressRequest) out() {}
+func (NetworkUp) out()      {}
+func (NetworkDown) out()    {}
+func (Finished) out()       {}
+
+// Reason is why a Link went down: one word, the same wherever it is shown.
+type Reason string
+
+// The reasons.
+const (
+	ReasonClosed         Reason = "closed"           // Close was called
+	ReasonLowerDown      Reason = "lower-down"       // Down was called: the carrier is lost
+	ReasonPeerTerminated Reason = "peer-terminated"  // the peer sent a Terminate-Request
+	ReasonRenegotiated   Reason = "renegotiated"     // the peer sent a Configure-Request, or lost its state
+	ReasonNoAnswer       Reason = "no-answer"        // not one LCP packet came from the peer
+	ReasonNotConverging  Reason = "not-converging"   // the ends do not come to agree
+	ReasonLoopback       Reason = "loopback"         // the peer is ourselves: equal magic numbers
+	ReasonEchoTimeout    Reason = "echo-timeout"     // Echo-Requests stayed unanswered
+	ReasonRejected       Reason = "rejected"         // the peer rejects a packet without which there is no link
+	ReasonAuthRefused    Reason = "auth-refused"     // the peer will not authenticate by any method offered
+	ReasonAuthFailed     Reason = "auth-failed"      // the peer could not prove who it is
+	ReasonAuthDenied     Reason = "auth-denied"      // the peer did not believe us
+	ReasonAuthTimedOut   Reason = "auth-timeout"     // authentication took too long
+	ReasonNoAddress      Reason = "no-address"       // no address for the peer, or none for us from it
+	ReasonNoNetwork      Reason = "no-network-layer" // the peer rejects or ended IPCP
+)
