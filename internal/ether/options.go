@@ -1,0 +1,42 @@
+package ether
+
+import (
+	"errors"
+	"fmt"
+)
+
+// Options of a port on a real interface. The zero value is what most want.
+type Options struct {
+	// ReceiveBuffer is how many octets the kernel may hold for us while the
+	// gateway is busy; 0 is 8 MiB, some 3,500 frames of full size.
+	ReceiveBuffer int
+	// SendBuffer is how many octets may be in the interface's queue for us;
+	// 0 is 1 MiB, which is below the usual queue of 1,000 frames, so that a
+	// full queue makes WriteBatch wait a moment instead of losing frames.
+	SendBuffer int
+	// QdiscBypass sends past the interface's queueing discipline: faster, but
+	// traffic control, tc filters and other packet sockets do not see the frames.
+	QdiscBypass bool
+}
+
+// ErrGone is what an InterfaceError wraps when the interface was removed, or
+// moved to another network namespace, while the port was open.
+var ErrGone = errors.New("interface is gone")
+
+// InterfaceError says which interface failed, in what, and what to do about it.
+type InterfaceError struct {
+	Interface string // its name
+	Op        string // what was tried
+	Err       error  // why it failed; usually a syscall.Errno, or ErrGone
+	Hint      string // what the operator can do, or ""
+}
+
+func (e *InterfaceError) Error() string {
+	s := fmt.Sprintf("ether: %s: %s: %v", e.Interface, e.Op, e.Err)
+	if e.Hint != "" {
+		s += " (" + e.Hint + ")"
+	}
+	return s
+}
+
+func (e *InterfaceError) Unwrap() error { return e.Err }
