@@ -232,8 +232,9 @@ func (d *decoder) pty(n ast.Node, seen *seen) *PTY {
 func (d *decoder) control(c *Control, n ast.Node) {
 	d.mapping(n, "control", map[string]value{
 		"socket": func(n ast.Node) {
-			// sockaddr_un has room for 108 octets, one of them the final zero.
-			d.text(&c.Socket, "socket", 107)(n)
+			// sockaddr_un has room for 108 octets: a final zero, and the
+			// suffix of the name under which the socket is made.
+			d.text(&c.Socket, "socket", 103)(n)
 			if c.Socket == "" {
 				d.errorf(n, "socket is a path: without it, no command reaches the gateway")
 			}

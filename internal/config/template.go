@@ -1,66 +1,21 @@
 package config
 
 import (
+	"slices"
 	"strings"
 	"unicode/utf8"
 
 	"github.com/goccy/go-yaml/ast"
+	"github.com/goccy/go-yaml/token"
 )
 
 // MaxID is the most octets that an Agent-Circuit-ID or Agent-Remote-ID of TR-101
 // has.
 const MaxID = 63
 
-// Line is what placeholders of circuit_id and remote_id stand for.
-type Line struct {
-	Hostname string // {hostname}: this machine's
-	Group    string // {group}: the group's name
-	Line     string // {line}: the line's name within the group: "17", "ttyUSB0"
-	Remote   string // {remote}: the peer: "192.0.2.7:40112", "/dev/ttyUSB0"
-	Kind     string // {kind}: "tcp", "serial", "pty"
-}
-
-// Expand puts the line's values in place of a template's placeholders, at most
-// MaxID octets. Octets that are no printable ASCII become "?": a remote peer has
-// a hand in some, and an ISP's logs are someone's terminal.
-func (l Line) Expand(template string) string {
-	var out []byte
-	for _, p := range split(template) {
-		s := p.text
-		if p.placeholder {
-			s, _ = l.value(p.text)
-		}
-		out = append(out, s...)
-	}
-	if len(out) > MaxID {
-		out = out[:MaxID]
-	}
-	for i, c := range out {
-		if c < ' ' || c > '~' {
-			out[i] = '?'
-		}
-	}
-	return string(out)
-}
-
-// placeholders in the order in which complaints list them.
-const placeholders = "{hostname}, {group}, {line}, {remote}, {kind}"
-
-func (l Line) value(name string) (string, bool) {
-	switch name {
-	case "hostname":
-		return l.Hostname, true
-	case "group":
-		return l.Group, true
-	case "line":
-		return l.Line, true
-	case "remote":
-		return l.Remote, true
-	case "kind":
-		return l.Kind, true
-	}
-	return "", false
-}
+// placeholders is what circuit_id and remote_id may say about a line: this
+// machine's name, and what line.Info has.
+func placeholders() []string { return []string{"hostname", "group", "line", "remote", "kind"} }
 
 // part is a piece of a template: text as it is, or the name in a placeholder.
 type part struct {
@@ -102,18 +57,13 @@ func (d *decoder) template(dst *string, key string) value {
 		before, literal := len(d.errs), 0
 		for _, p := range split(s) {
 			at := *start(n)
-			// In quotes, the text begins one column later. Where the file
-			// has escapes, this is the column but for them.
-			at.Column += utf8.RuneCountInString(s[:p.at])
-			if strings.HasPrefix(strings.TrimSpace(n.GetToken().Origin), "\"") || strings.HasPrefix(strings.TrimSpace(n.GetToken().Origin), "'") {
-				at.Column++
-			}
-			_, known := Line{}.value(p.text)
+			at.Column += quote(n) + utf8.RuneCountInString(s[:p.at])
+			known := slices.Contains(placeholders(), p.text)
 			switch {
 			case p.open:
 				d.errorAt(&at, "%s has a { without its }", key)
 			case p.placeholder && !known:
-				d.errorAt(&at, "%s: there is no {%.40s}: placeholders are %s", key, p.text, placeholders)
+				d.errorAt(&at, "%s: there is no placeholder %.40q%s", key, p.text, suggest(p.text, placeholders()))
 			case !p.placeholder:
 				literal += len(p.text)
 				if i := strings.IndexFunc(p.text, notPrintable); i >= 0 {
@@ -132,3 +82,13 @@ func (d *decoder) template(dst *string, key string) value {
 }
 
 func notPrintable(r rune) bool { return r < ' ' || r > '~' }
+
+// quote is how many columns a value's text is behind the value: one for a quote.
+// (Escapes inside it shift the columns further; nobody needs one here.)
+func quote(n ast.Node) int {
+	switch n.GetToken().Type {
+	case token.DoubleQuoteType, token.SingleQuoteType:
+		return 1
+	}
+	return 0
+}

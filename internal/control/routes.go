@@ -1,0 +1,83 @@
+package control
+
+import (
+	"context"
+	"errors"
+	"net/http"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"tributary/internal/gateway"
+)
+
+// body is an answer in JSON.
+type body[T any] struct{ Body T }
+
+// place names a line. A line's name is its group, a slash, and its place in the
+// group: the two are two segments of the path, so that a path may go on.
+type place struct {
+	Group string `path:"group" example:"virtual" doc:"The line's group"`
+	Line  string `path:"line" example:"17" doc:"What the line's name has after the slash"`
+}
+
+func (p place) name() string { return p.Group + "/" + p.Line }
+
+func (s *Server) register(mux *http.ServeMux) {
+	api := s.api(mux)
+	op := func(method, path, id, summary string, status int) huma.Operation {
+		return huma.Operation{Method: method, Path: path, OperationID: id, Summary: summary, DefaultStatus: status}
+	}
+
+	huma.Register(api, op(http.MethodGet, "/v1/version", "version", "What is running", 200),
+		func(context.Context, *struct{}) (*body[Version], error) {
+			return &body[Version]{s.version}, nil
+		})
+	huma.Register(api, op(http.MethodGet, "/v1/lines", "lines", "Every line that is up", 200),
+		func(context.Context, *struct{}) (*body[[]gateway.LineInfo], error) {
+			return &body[[]gateway.LineInfo]{list(s.lines())}, nil
+		})
+	huma.Register(api, op(http.MethodGet, "/v1/uplinks", "uplinks", "Every uplink, with the access concentrators that have answered", 200),
+		func(context.Context, *struct{}) (*body[[]gateway.UplinkInfo], error) {
+			return &body[[]gateway.UplinkInfo]{list(s.uplinks())}, nil
+		})
+	huma.Register(api, op(http.MethodGet, "/v1/lines/{group}/{line}", "line", "One line and its session", 200),
+		func(_ context.Context, in *place) (*body[gateway.LineInfo], error) {
+			info, ok := s.line(in.name())
+			if !ok {
+				return nil, noLine(in.name())
+			}
+			return &body[gateway.LineInfo]{info}, nil
+		})
+	huma.Register(api, op(http.MethodPost, "/v1/lines/{group}/{line}/hangup", "hangup", "End a line and its session", 204),
+		func(_ context.Context, in *place) (*struct{}, error) {
+			if _, ok := s.line(in.name()); !ok {
+				return nil, noLine(in.name())
+			}
+			switch err := s.hangup(in.name()); {
+			case errors.Is(err, ErrNoLine):
+				return nil, noLine(in.name())
+			case err != nil:
+				return nil, huma.Error500InternalServerError(err.Error())
+			}
+			return nil, nil
+		})
+	events := op(http.MethodGet, "/v1/events", "events", "What happened, and what happens", 200)
+	events.Description = "One Message a line, each a JSON object. With follow, the answer does not end."
+	events.Responses = map[string]*huma.Response{"200": {
+		Description: "A stream of Messages",
+		Content: map[string]*huma.MediaType{ndjson: {
+			Schema: huma.SchemaFromType(api.OpenAPI().Components.Schemas, typeOf[Message]()),
+		}},
+	}}
+	huma.Register(api, events, s.events)
+}
+
+func noLine(name string) error { return huma.Error404NotFound("no line " + name) }
+
+// list is what JSON shows as [] when it is empty, and not as null.
+func list[T any](v []T) []T {
+	if v == nil {
+		return []T{}
+	}
+	return v
+}
