@@ -16,6 +16,11 @@ type Info struct {
 	Kind   string // "tcp", "pty", "serial", "pipe"
 	Remote string // the peer as the operator knows it: "192.0.2.7:40112", "/dev/ttyUSB0"
 	Speed  int    // bit/s, 0 if the carrier has no speed of its own
+
+	// ACCM names the control characters that the carrier takes for itself
+	// (XON and XOFF). Write escapes them whatever SetParams says; the peer
+	// must be asked, by LCP, to do so too (RFC 1662 section 7.1).
+	ACCM uint32
 }
 
 // Counters of one line, since it came up. Frames and octets of PPP, without
@@ -65,6 +70,16 @@ type Line interface {
 	// Close hangs up. It may be called more than once.
 	Close() error
 }
+
+// Refused counts what a listener turned away.
+type Refused struct {
+	NotAllowed uint64 // its address is in no allowed prefix
+	TooMany    uint64 // the listener had as many lines as it may have
+	Failed     uint64 // it could not be accepted or set up: no descriptors, an error of the device
+}
+
+// Refuser is a Listener that counts what it turns away. All of this package's are.
+type Refuser interface{ Refused() Refused }
 
 // Listener yields lines as they come up. Closing it makes Accept return
 // ErrClosed; lines it yielded stay up until they are closed themselves.

@@ -1,0 +1,281 @@
+package line
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strconv"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/creack/pty"
+	"golang.org/x/sys/unix"
+
+	"tributary/internal/config"
+	"tributary/internal/frame"
+)
+
+// ptyPoll is how often an unused pty is looked at: the kernel tells no one when a
+// pty's slave is opened. What a user sends before we look waits in the pty.
+const ptyPoll = 100 * time.Millisecond
+
+// PTYListener is one pseudo-terminal behind a link at a fixed path. It is a line
+// while someone has the terminal open. When he closes it, the line is hung up, and
+// the same terminal waits for the next one. When we hang up first, the terminal
+// goes away under him, as a modem's carrier would, and the link leads to a new one.
+type PTYListener struct {
+	group, link string
+	mode        fs.FileMode
+	pool        *frame.Pool
+	log         *slog.Logger
+	scratch     *scratch
+	stop        chan struct{}
+	stopOnce    sync.Once
+	stopErr     error
+	failed      atomic.Uint64
+
+	mu     sync.Mutex // Accept and Close
+	master *os.File
+	slave  string // its path, /dev/pts/N
+
+	// Accept's own: the line it yielded last.
+	last    *async
+	carrier *ptyCarrier
+}
+
+// ListenPTY makes one pty and its link. mode is the terminal's permissions, 0 is 0600.
+func ListenPTY(group, link string, mode uint32, pool *frame.Pool, log *slog.Logger) (*PTYListener, error) {
+	if err := checkLink(link); err != nil {
+		return nil, err
+	}
+	l := &PTYListener{
+		group: group, link: link, mode: fs.FileMode(mode).Perm(), pool: pool, log: log,
+		scratch: newScratch(), stop: make(chan struct{}),
+	}
+	if l.mode == 0 {
+		l.mode = 0o600
+	}
+	if err := l.open(); err != nil {
+		return nil, err
+	}
+	return l, nil
+}
+
+// open makes a pty and points the link at it. mu is held, or not needed yet.
+func (l *PTYListener) open() (err error) {
+	master, slave, err := pty.Open()
+	if err != nil {
+		return fmt.Errorf("line: %s: pty: %w", l.link, err)
+	}
+	// Once opened and closed, the master says "hung up" until someone opens it.
+	defer slave.Close()
+	defer func() {
+		if err != nil {
+			master.Close()
+			err = fmt.Errorf("line: %s: %w", l.link, err)
+		}
+	}()
+	if err := control(slave, func(fd int) error { return setRaw(fd, 0, config.FlowNone, false) }); err != nil {
+		return err
+	}
+	if err := os.Chmod(slave.Name(), l.mode); err != nil {
+		return err
+	}
+	if err := replaceLink(slave.Name(), l.link); err != nil {
+		return err
+	}
+	l.master, l.slave = master, slave.Name()
+	return nil
+}
+
+// checkLink refuses a path at which there is anything but a link to a pty, or to
+// one that is gone: a mistake in the configuration must not cost a file.
+func checkLink(link string) error {
+	st, err := os.Lstat(link)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		dir, err := os.Stat(filepath.Dir(link))
+		if err != nil {
+			return fmt.Errorf("line: %s: %w; make the directory first", link, err)
+		}
+		if !dir.IsDir() {
+			return fmt.Errorf("line: %s: %s is not a directory", link, filepath.Dir(link))
+		}
+		return nil
+	case err != nil:
+		return fmt.Errorf("line: %w", err)
+	case st.Mode().Type() != fs.ModeSymlink:
+		return fmt.Errorf("line: %s exists and is not a link to a pty; it is left alone", link)
+	}
+	var target unix.Stat_t
+	switch err := unix.Stat(link, &target); {
+	case err == unix.ENOENT:
+		return nil
+	case err != nil:
+		return fmt.Errorf("line: %s: %w", link, err)
+	}
+	// Majors 136 to 143 are the slaves of Unix98 ptys.
+	if major := unix.Major(uint64(target.Rdev)); target.Mode&unix.S_IFMT != unix.S_IFCHR || major < 136 || major > 143 {
+		return fmt.Errorf("line: %s is a link to something that is not a pty; it is left alone", link)
+	}
+	return nil
+}
+
+// replaceLink makes link lead to target, with no moment at which it is missing.
+func replaceLink(target, link string) error {
+	if err := checkLink(link); err != nil {
+		return err
+	}
+	tmp := link + ".new-" + strconv.Itoa(os.Getpid())
+	os.Remove(tmp) // left by a process of the same number
+	if err := os.Symlink(target, tmp); err != nil {
+		return err
+	}
+	if err := os.Rename(tmp, link); err != nil {
+		os.Remove(tmp)
+		return err
+	}
+	return nil
+}
+
+// Accept waits until the line it yielded before is closed, and then until
+// someone opens the terminal.
+func (l *PTYListener) Accept() (Line, error) {
+	if l.last != nil {
+		select {
+		case <-l.last.done:
+		case <-l.stop:
+			return nil, ErrClosed
+		}
+		if err := l.renew(); err != nil {
+			return nil, err
+		}
+	}
+	tick := time.NewTicker(ptyPoll)
+	defer tick.Stop()
+	for {
+		line, err := l.take()
+		if line != nil || err != nil {
+			return line, err
+		}
+		select {
+		case <-tick.C:
+		case <-l.stop:
+			return nil, ErrClosed
+		}
+	}
+}
+
+// renew makes the terminal ready for its next user.
+func (l *PTYListener) renew() error {
+	hungUp := l.carrier.gone.Load()
+	l.last, l.carrier = nil, nil
+	if hungUp {
+		return nil // by the user: the terminal can be opened again
+	}
+	drain(l.unread, l.stop)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.master == nil {
+		return ErrClosed
+	}
+	l.master.Close()
+	l.master = nil
+	return l.open()
+}
+
+// unread is how many octets the terminal's user has not read yet.
+func (l *PTYListener) unread() (n int, err error) {
+	l.mu.Lock()
+	slave := l.slave
+	l.mu.Unlock()
+	fd, err := unix.Open(slave, unix.O_RDONLY|unix.O_NOCTTY|unix.O_NONBLOCK|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return 0, err
+	}
+	defer unix.Close(fd)
+	return unix.IoctlGetInt(fd, unix.TIOCINQ)
+}
+
+// take makes a line of the terminal if it is open, or has been and something was
+// written to it.
+func (l *PTYListener) take() (Line, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.master == nil {
+		return nil, ErrClosed
+	}
+	open := false
+	err := control(l.master, func(fd int) error {
+		p := []unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}
+		_, err := unix.Poll(p, 0)
+		open = p[0].Revents&unix.POLLHUP == 0 || p[0].Revents&unix.POLLIN != 0
+		if err == unix.EINTR {
+			return nil
+		}
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("line: %s: %w", l.link, err)
+	}
+	if !open {
+		return nil, nil
+	}
+	f, err := dupFile(l.master, l.link)
+	if err != nil {
+		l.failed.Add(1)
+		l.log.Warn("cannot use a terminal, trying again", "link", l.link, "error", err)
+		return nil, nil
+	}
+	fd, err := newFDCarrier(f, l.scratch)
+	if err != nil {
+		f.Close()
+		return nil, err
+	}
+	l.carrier = &ptyCarrier{fdCarrier: fd}
+	l.last = newAsync(Info{
+		Name: l.group + "/" + filepath.Base(l.link), Group: l.group, Kind: "pty", Remote: l.link,
+	}, l.carrier, l.scratch, l.pool)
+	return l.last, nil
+}
+
+// ptyCarrier remembers that the terminal's user has closed it.
+type ptyCarrier struct {
+	*fdCarrier
+	gone atomic.Bool
+}
+
+func (c *ptyCarrier) read() (*input, error) {
+	in, err := c.fdCarrier.read()
+	if errors.Is(err, unix.EIO) {
+		c.gone.Store(true)
+	}
+	return in, err
+}
+
+// Refused counts the times that the terminal was open and could not be used.
+func (l *PTYListener) Refused() Refused { return Refused{Failed: l.failed.Load()} }
+
+// Addr is the link's path.
+func (l *PTYListener) Addr() string { return l.link }
+
+// Close removes the link, if it is still ours. A line stays up until it is closed.
+func (l *PTYListener) Close() error {
+	l.stopOnce.Do(func() {
+		close(l.stop)
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		if to, err := os.Readlink(l.link); err == nil && to == l.slave {
+			l.stopErr = os.Remove(l.link)
+		}
+		if l.master != nil {
+			l.master.Close()
+			l.master = nil
+		}
+	})
+	return l.stopErr
+}
