@@ -12,12 +12,17 @@ import (
 type Decoder struct {
 	Counters Counters
 
-	keep     uint32 // the receive ACCM, inverted, so that zero is the default
-	n        int    // octets of the frame in the caller's buffer
+	keep uint32 // the receive ACCM, inverted, so that zero is the default
+	partial
+}
+
+// partial is what has come of the frame being received.
+type partial struct {
 	at       place
 	escaped  bool // an Escape came last
 	header   bool // Address and Control came first
 	expanded bool // buf[0] is ours: the Protocol field came compressed
+	n        int  // octets of it in the caller's buffer
 }
 
 // place is where in the stream a Decoder is.
@@ -193,9 +198,10 @@ func (d *Decoder) take(buf []byte, c byte) bool {
 	}
 }
 
-// begin puts the first octet of the Protocol field in buf. If it is odd, it is
-// the only one: RFC 1661 section 6.5: "the least significant bit of the most
-// significant octet equal to "0"" holds for two octets only.
+// begin puts the first octet of the Protocol field in buf. If it is odd, the field
+// came compressed and this is all of it: RFC 1661 section 2: "all Protocols MUST
+// be assigned such that the least significant bit of the most significant octet
+// equals "0"".
 func (d *Decoder) begin(buf []byte, c byte) bool {
 	if c&1 == 0 {
 		return d.store(buf, c)
@@ -220,7 +226,7 @@ func (d *Decoder) store(buf []byte, first ...byte) bool {
 
 // end is the flag behind a frame. The frame is nil if there is none to hand out.
 func (d *Decoder) end(buf []byte) (frame []byte) {
-	was := *d
+	was := d.partial
 	d.start()
 
 	octets := was.n // as they were sent
@@ -233,14 +239,15 @@ func (d *Decoder) end(buf []byte) (frame []byte) {
 	c := &d.Counters
 	switch {
 	// RFC 1662 section 4.3: frames "which end with a Control Escape octet followed
-	// immediately by a closing Flag Sequence" are invalid.
+	// immediately by a closing Flag Sequence" are "silently discarded, and not
+	// counted as a FCS error".
 	case was.escaped:
 		c.Aborted++
-	// Section 4.1: "Two consecutive Flag Sequences constitute an empty frame,
+	// Section 3.1: "Two consecutive Flag Sequences constitute an empty frame,
 	// which is silently discarded, and not counted as a FCS error."
 	case was.at == between:
-	// Section 4.3: "Frames which are too short (less than 4 octets when using the
-	// 16-bit FCS)" are invalid.
+	// Section 4.3: the same for "frames which are too short (less than 4 octets
+	// when using the 16-bit FCS)".
 	case octets < 4:
 		c.Short++
 	case was.n > len(buf): // not the buffer we began in
@@ -249,6 +256,7 @@ func (d *Decoder) end(buf []byte) (frame []byte) {
 		c.BadFCS++
 	default:
 		frame = buf[:was.n-2]
+		// RFC 1661 section 2: "All Protocols MUST be odd".
 		if len(frame) < 2 || frame[0]&1 == 1 || frame[1]&1 == 0 {
 			c.BadProtocol++
 			return nil
@@ -262,12 +270,12 @@ func (d *Decoder) end(buf []byte) (frame []byte) {
 var fcsHeader = FCS16(InitFCS16, []byte{Address, Control})
 
 // good checks the FCS, which covers the octets as they were sent.
-func (d *Decoder) good(frame []byte) bool {
+func (p *partial) good(frame []byte) bool {
 	fcs := InitFCS16
-	if d.header {
+	if p.header {
 		fcs = fcsHeader
 	}
-	if d.expanded {
+	if p.expanded {
 		frame = frame[1:]
 	}
 	return FCS16(fcs, frame) == GoodFCS16
@@ -278,9 +286,5 @@ func (d *Decoder) oversize() {
 	d.skip()
 }
 
-func (d *Decoder) start() { d.in(between) }
-func (d *Decoder) skip()  { d.in(skipping) }
-
-func (d *Decoder) in(at place) {
-	d.at, d.n, d.escaped, d.header, d.expanded = at, 0, false, false, false
-}
+func (d *Decoder) start() { d.partial = partial{at: between} }
+func (d *Decoder) skip()  { d.partial = partial{at: skipping} }
