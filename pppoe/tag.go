@@ -184,6 +184,12 @@ func (p Packet) Find(t TagType) (data []byte, ok bool) {
 	return nil, false
 }
 
+// relayID is the value of the Relay-Session-Id tag, nil if there is none.
+func (p Packet) relayID() []byte {
+	data, _ := p.Find(TagRelaySessionID)
+	return data
+}
+
 // count is how many tags of type t the packet has.
 func (p Packet) count(t TagType) (n int) {
 	for _, tag := range p.Tags {
