@@ -1,0 +1,162 @@
+package ppp
+
+import (
+	"bytes"
+	"encoding/binary"
+)
+
+// CHAP's Algorithm field (RFC 1994 section 3, RFC 2433 section 3, RFC 2759 section 3).
+const (
+	snoopMD5      = 5
+	snoopMSCHAP   = 0x80
+	snoopMSCHAPv2 = 0x81
+)
+
+// authAskedByAC is how the AC wants the user to prove himself. A protocol it
+// has no name for goes by its number.
+func (s *Snoop) authAskedByAC() (name string, proto Protocol) {
+	for b := s.lcp.ask[snoopAC].options; ; {
+		opt, rest, ok, err := NextOption(b)
+		if err != nil || !ok {
+			return "none", 0
+		}
+		if opt.Type == LCPOptAuth && len(opt.Data) >= 2 {
+			proto = Protocol(binary.BigEndian.Uint16(opt.Data))
+			return snoopAuthName(proto, opt.Data[2:]), proto
+		}
+		b = rest
+	}
+}
+
+func snoopAuthName(proto Protocol, data []byte) string {
+	switch {
+	case proto == ProtoPAP:
+		return "pap"
+	case proto == ProtoEAP:
+		return "eap"
+	case proto == ProtoCHAP && len(data) > 0:
+		switch data[0] {
+		case snoopMD5:
+			return "chap-md5"
+		case snoopMSCHAP:
+			return "ms-chap"
+		case snoopMSCHAPv2:
+			return "ms-chapv2"
+		}
+		return "chap"
+	}
+	return proto.String()
+}
+
+// Codes of PAP (RFC 1334 section 2.2), CHAP (RFC 1994 section 4), EAP (RFC 3748 section 4).
+const (
+	snoopPAPRequest   Code = 1
+	snoopPAPAck       Code = 2
+	snoopPAPNak       Code = 3
+	snoopCHAPResponse Code = 2
+	snoopCHAPSuccess  Code = 3
+	snoopCHAPFailure  Code = 4
+	snoopEAPResponse  Code = 2
+	snoopEAPSuccess   Code = 3
+	snoopEAPFailure   Code = 4
+	snoopEAPIdentity       = 1 // Type, RFC 3748 section 5.1
+)
+
+// inputAuth takes the user's name from what he sends, and the verdict from
+// what the AC sends; the AC proving itself to the user is nothing to us.
+func (s *Snoop) inputAuth(from snoopSide, proto Protocol, p Packet) SnoopEvents {
+	if from == snoopUser {
+		if name, ok := snoopName(proto, p); ok {
+			s.state.User = Printable(name)
+		}
+		return 0
+	}
+	switch proto {
+	case ProtoPAP:
+		switch p.Code {
+		case snoopPAPAck:
+			return s.authenticated(snoopPrefixed(p.Data))
+		case snoopPAPNak:
+			return s.authFailed(snoopPrefixed(p.Data))
+		}
+	case ProtoCHAP:
+		switch p.Code {
+		case snoopCHAPSuccess:
+			return s.authenticated(s.chapMessage(p.Data))
+		case snoopCHAPFailure:
+			return s.authFailed(s.chapMessage(p.Data))
+		}
+	case ProtoEAP:
+		switch p.Code {
+		case snoopEAPSuccess:
+			return s.authenticated(nil)
+		case snoopEAPFailure:
+			return s.authFailed(nil)
+		}
+	}
+	return 0
+}
+
+// snoopName is the name in a packet by which the user presents himself.
+func snoopName(proto Protocol, p Packet) (name []byte, ok bool) {
+	switch {
+	case proto == ProtoPAP && p.Code == snoopPAPRequest && len(p.Data) > 0:
+		// RFC 1334 section 2.2.1: Peer-ID Length, Peer-ID, Passwd-Length, Password.
+		return snoopPrefixed(p.Data), true
+	case proto == ProtoCHAP && p.Code == snoopCHAPResponse && len(p.Data) > 0:
+		// RFC 1994 section 4.1: Value-Size, Value, Name.
+		if n := 1 + int(p.Data[0]); n <= len(p.Data) {
+			return p.Data[n:], true
+		}
+	case proto == ProtoEAP && p.Code == snoopEAPResponse && len(p.Data) > 0 && p.Data[0] == snoopEAPIdentity:
+		return p.Data[1:], true
+	}
+	return nil, false
+}
+
+// snoopPrefixed is the text behind an octet of length, or as much of it as is there.
+func snoopPrefixed(b []byte) []byte {
+	if len(b) == 0 {
+		return nil
+	}
+	return b[1:min(1+int(b[0]), len(b))]
+}
+
+// chapMessage is what of a CHAP Success or Failure is for human eyes. The
+// MS-CHAPs put fields for the machine in front: RFC 2759 section 6: "E=eeeeeeeeee
+// R=r C=cccccccccccccccccccccccccccccccc V=vvvvvvvvvv M=<msg>". Of those the error
+// code stays; the authenticator's response and challenge go.
+func (s *Snoop) chapMessage(b []byte) []byte {
+	if s.state.Auth != "ms-chap" && s.state.Auth != "ms-chapv2" {
+		return b
+	}
+	fields, text, hasText := bytes.Cut(b, []byte("M="))
+	code, _, _ := bytes.Cut(fields, []byte(" "))
+	switch {
+	case bytes.HasPrefix(code, []byte("S=")):
+		return text
+	case !bytes.HasPrefix(code, []byte("E=")):
+		return b
+	case !hasText || len(text) == 0:
+		return code
+	}
+	return append(append(append([]byte(nil), code...), ' '), text...)
+}
+
+func (s *Snoop) authenticated(message []byte) SnoopEvents {
+	if s.state.AuthOK {
+		return 0 // a repeated answer, or a CHAP challenge in between
+	}
+	s.state.AuthOK = true
+	s.state.Message = Printable(message)
+	if s.state.Phase == PhaseAuthenticate {
+		s.state.Phase = PhaseNetwork
+	}
+	return SnoopAuthenticated
+}
+
+func (s *Snoop) authFailed(message []byte) SnoopEvents {
+	s.state.AuthOK = false
+	s.state.Message = Printable(message)
+	return SnoopAuthFailed
+}
