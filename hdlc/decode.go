@@ -22,6 +22,7 @@ type partial struct {
 	escaped  bool // an Escape came last
 	header   bool // Address and Control came first
 	expanded bool // buf[0] is ours: the Protocol field came compressed
+	waiting  bool // for a buffer
 	n        int  // octets of it in the caller's buffer
 }
 
@@ -50,10 +51,11 @@ func (d *Decoder) ACCM() uint32 { return ^d.keep }
 // and the caller may give the buffer back.
 func (d *Decoder) Partial() bool { return d.at == body }
 
-// Skip gives up the frame being received: its octets are ignored up to the next
-// flag and the buffer is free. No counter of the Decoder tells of it.
+// Skip gives up the frame being received, or the one that Decode wants a buffer
+// for: its octets are ignored up to the next flag, and the buffer is free. No
+// counter of the Decoder tells of it.
 func (d *Decoder) Skip() {
-	if d.at >= address || d.escaped {
+	if d.at >= address || d.escaped || d.waiting {
 		d.skip()
 	}
 }
@@ -113,6 +115,7 @@ func (d *Decoder) Decode(buf, src []byte) (frame []byte, n int) {
 			c ^= flip
 		}
 		if !d.take(buf, c) {
+			d.waiting = true
 			return nil, n
 		}
 		d.escaped = false

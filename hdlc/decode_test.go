@@ -190,6 +190,9 @@ func TestDecodeWithoutBuffer(t *testing.T) {
 	if len(rest) != 0 || d.Counters != (Counters{Frames: 1, Discarded: 2, Noise: 6}) {
 		t.Errorf("counters %+v", d.Counters)
 	}
+	rest = step("one that no Address comes before", "21 45", 0)
+	d.Skip()
+	step("is skipped as well", hexOf(rest)+"7e", 3)
 	d.Skip() // between frames it does nothing
 	if f, _ := d.Decode(buf, unhex(t, "ff 7d23 c0 21 7d21 7d21 7d20 7d24 d1 b5 7e")); !bytes.Equal(f, cfgReq) {
 		t.Errorf("the frame behind a skipped one: %x", f)

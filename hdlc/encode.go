@@ -45,9 +45,7 @@ func AppendFrame(dst, ppp []byte, p Params) []byte {
 	if !p.ACFC {
 		h = append(h, Address, Control)
 	}
-	// Section 6.6 reserves 0x00ff: compressed to one octet, it would look like
-	// an Address field.
-	if p.PFC && proto < 0x100 && proto&1 == 1 && proto != 0xff {
+	if p.PFC && shortens(proto) && len(h)+len(info) > 0 {
 		h = append(h, byte(proto))
 	} else {
 		h = append(h, byte(proto>>8), byte(proto))
@@ -67,6 +65,12 @@ func AppendFrame(dst, ppp []byte, p Params) []byte {
 }
 
 const protoLCP = 0xc021
+
+// shortens reports whether a Protocol field may be sent as one octet: the first
+// is zero, the second is odd, so that nobody takes it for the first of two, and
+// it is not ff, which would be an Address field. A frame of that octet and an
+// FCS alone is not sent: it would be too short for RFC 1662 section 4.3.
+func shortens(proto uint16) bool { return proto < 0xff && proto&1 == 1 }
 
 // protocol takes the Protocol field off ppp, which is not empty. RFC 1661
 // section 2: its first octet is even, unless it is the only one.

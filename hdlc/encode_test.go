@@ -70,6 +70,8 @@ func TestAppendFrameHeader(t *testing.T) {
 		{"nor is an even one, which would read as the first of two", "0020 55", all, "7e 00 20"},
 		{"a protocol that came to us short is made whole", "21 55", Params{}, "7e ff 03 00 21"},
 		{"or stays short", "21 55", all, "7e 21"},
+		{"without information the frame would be under four octets, so the protocol stays long", "0021", all, "7e 00 21"},
+		{"with ff 03 it is long enough", "0021", Params{PFC: true}, "7e ff 03 21 dc"},
 		{"LCP Echo-Request follows the ACCM, but its ff 03 stays", "c021 09 55", all, "7e ff 03 c0 21 09"},
 		{"LCP Terminate-Ack is sent as by default", "c021 06 55", all, "7e ff 7d23 c0 21 7d26"},
 		{"LCP Code-Reject too", "c021 07 55", all, "7e ff 7d23 c0 21 7d27"},

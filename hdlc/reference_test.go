@@ -17,7 +17,7 @@ func refEncode(dst, ppp []byte, p Params) []byte {
 	if !p.ACFC {
 		b = append(b, 0xff, 0x03)
 	}
-	if !p.PFC || proto >= 0xff || proto%2 == 0 {
+	if !p.PFC || proto >= 0xff || proto%2 == 0 || len(b)+len(info) == 0 {
 		b = append(b, ppp[0])
 	}
 	b = append(b, ppp[1])
