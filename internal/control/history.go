@@ -6,17 +6,17 @@ import (
 	"tributary/internal/gateway"
 )
 
-// keep is how many events a gateway remembers, for those who ask later or read
-// slowly.
-const keep = 1024
+// MaxLast is how many events a gateway remembers, for those who ask later or
+// read slowly.
+const MaxLast = 1024
 
 // history is the last events, and the one subscriber to the gateway. Readers
 // walk it at their own pace: one that is slow or dead costs nothing, holds up
 // nobody, and sees by Seq how many it missed.
 type history struct {
 	mu      sync.Mutex
-	ring    [keep]Message
-	n       uint64        // events kept since the start; the last is ring[(n-1)%keep]
+	ring    [MaxLast]Message
+	n       uint64        // events kept since the start; the last is ring[(n-1)%MaxLast]
 	seq     uint64        // Seq of the last event, counting those that were lost
 	ended   bool          // no more will come
 	changed chan struct{} // closed, and made anew, at every change
@@ -44,7 +44,7 @@ func (h *history) record(sub Subscription) {
 func (h *history) add(e gateway.Event, lost uint64) {
 	h.mu.Lock()
 	h.seq += lost + 1
-	h.ring[h.n%keep] = Message{Seq: h.seq, Event: e}
+	h.ring[h.n%MaxLast] = Message{Seq: h.seq, Event: e}
 	h.n++
 	h.wake()
 	h.mu.Unlock()
@@ -68,11 +68,11 @@ func (h *history) last(n int) (pos uint64) {
 func (h *history) read(batch []Message, pos uint64) (_ []Message, next uint64, changed <-chan struct{}) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if h.n-pos > keep {
-		pos = h.n - keep // the reader was slow, the ring has gone round
+	if h.n-pos > MaxLast {
+		pos = h.n - MaxLast // the reader was slow, the ring has gone round
 	}
 	for ; pos < h.n && len(batch) < cap(batch); pos++ {
-		batch = append(batch, h.ring[pos%keep])
+		batch = append(batch, h.ring[pos%MaxLast])
 	}
 	if !h.ended {
 		changed = h.changed

@@ -1,0 +1,35 @@
+package main
+
+import (
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"tributary/internal/config"
+)
+
+func newCheckCommand(e *env) *cobra.Command {
+	c := &cobra.Command{
+		Use:   "check [-c FILE]",
+		Short: "Validate a configuration and print what it would do",
+		Long: `Reads a configuration, and says in words what a gateway would do with it, or
+what is wrong with it, each mistake with its line and column. It touches
+nothing: interfaces and devices need not exist.`,
+		Example: "  tributary check -c /etc/tributary/tributary.yaml",
+		Args:    cobra.NoArgs,
+	}
+	path := configFlag(c)
+	asJSON := jsonFlag(c)
+	c.RunE = func(*cobra.Command, []string) error {
+		cfg, err := config.Load(*path)
+		if err != nil {
+			return usageError{err}
+		}
+		if *asJSON {
+			return printJSON(e.stdout, cfg)
+		}
+		_, err = fmt.Fprintf(e.stdout, "%s is valid.\n\n%s", printable(*path), cfg)
+		return err
+	}
+	return c
+}

@@ -1,0 +1,39 @@
+package main
+
+import (
+	"io"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"tributary/internal/config"
+	"tributary/internal/control"
+)
+
+// env is the world of a command, so that a test can make one up.
+type env struct {
+	stdin          io.Reader
+	stdout, stderr io.Writer
+	getenv         func(string) string
+	now            func() time.Time
+	version        control.Version
+}
+
+// socketFlag gives c the flag --socket.
+func (e *env) socketFlag(c *cobra.Command) *string {
+	socket := e.getenv("TRIBUTARY_SOCKET")
+	if socket == "" {
+		socket = config.DefaultSocket
+	}
+	return c.Flags().String("socket", socket, "control socket of the gateway; TRIBUTARY_SOCKET in the environment changes the default")
+}
+
+// jsonFlag gives c the flag --json.
+func jsonFlag(c *cobra.Command) *bool {
+	return c.Flags().Bool("json", false, "print JSON")
+}
+
+// configFlag gives c the flag -c.
+func configFlag(c *cobra.Command) *string {
+	return c.Flags().StringP("config", "c", config.DefaultPath, "configuration `FILE`")
+}
