@@ -1,6 +1,7 @@
 package guests
 
 import (
+	"context"
 	"net"
 	"os/exec"
 	"sync"
@@ -16,6 +17,7 @@ func (r *rig) startReference() {
 		r.t.Fatal(err)
 	}
 	log := r.logFile("pppoe.log")
+	ctx, cancel := context.WithCancel(r.ctx)
 	var running sync.WaitGroup
 	running.Go(func() {
 		for {
@@ -30,7 +32,7 @@ func (r *rig) startReference() {
 				return
 			}
 			// -U: several clients on one interface keep apart by Host-Uniq.
-			cmd := exec.CommandContext(r.ctx, "pppoe", "-I", r.uplink, "-U")
+			cmd := exec.CommandContext(ctx, "pppoe", "-I", r.uplink, "-U")
 			cmd.Stdin, cmd.Stdout, cmd.Stderr = file, file, log
 			err = cmd.Start()
 			file.Close()
@@ -43,8 +45,7 @@ func (r *rig) startReference() {
 	})
 	r.t.Cleanup(func() {
 		l.Close()
-		// Without their pppd the clients end; hang every user up.
-		r.user.Stop()
+		cancel()
 		running.Wait()
 	})
 }

@@ -251,3 +251,11 @@ func lastLine(s string) string {
 	s = strings.TrimSpace(s)
 	return s[strings.LastIndexByte(s, '\n')+1:]
 }
+
+// in is the same rig for a subtest: what fails there fails there.
+func (r *rig) in(t *testing.T) *rig {
+	sub := *r
+	sub.t = t
+	t.Cleanup(sub.tellOnFailure)
+	return &sub
+}
