@@ -28,6 +28,7 @@ It needs no kernel PPP.`,
 		CompletionOptions: cobra.CompletionOptions{DisableDefaultCmd: true},
 	}
 	root.AddCommand(
+		newRunCommand(e),
 		newCheckCommand(e),
 		newLinesCommand(e),
 		newShowCommand(e),

@@ -7,10 +7,6 @@ import (
 	"tributary/internal/line"
 )
 
-// Reason is why a line or session ended: one word that is the same in log,
-// metric, API and web. Code gives RFC 3145's Disconnect Cause value.
-type Reason string
-
 // LineInfo is one line and its session, as a copy for API and CLI.
 type LineInfo struct {
 	Name      string        `json:"name" doc:"Name of the line, unique while it is up"`
@@ -43,19 +39,27 @@ type LineInfo struct {
 
 // SessionStats counts what crossed the gateway for one line, and what did not.
 type SessionStats struct {
-	UpFrames, UpOctets     uint64
-	DownFrames, DownOctets uint64
-	QueueFull              uint64 // downstream, the line's queue was at its bound
-	QueueCoDel             uint64 // downstream, waited too long
-	NotOpen                uint64 // upstream, no session to carry it, or not yet
-	TooBig                 uint64 // upstream, larger than PPPoE carries
-	InboxFull              uint64 // control frames the owner could not take in time
+	UpFrames    uint64 `json:"up_frames"`
+	UpOctets    uint64 `json:"up_octets" doc:"Of PPP frames, their Protocol field included"`
+	DownFrames  uint64 `json:"down_frames"`
+	DownOctets  uint64 `json:"down_octets"`
+	QueueFull   uint64 `json:"queue_full" doc:"Downstream: the line's queue was at its bound"`
+	QueueCoDel  uint64 `json:"queue_codel" doc:"Downstream: had waited too long for the line"`
+	NotOpen     uint64 `json:"not_open" doc:"Upstream: no session to carry it, or not yet"`
+	DownNotOpen uint64 `json:"down_not_open" doc:"Downstream: the session was not open yet, or no longer"`
+	TooBig      uint64 `json:"too_big" doc:"Upstream: larger than PPPoE carries"`
+	Malformed   uint64 `json:"malformed" doc:"Frames without a valid Protocol field"`
+	InboxFull   uint64 `json:"inbox_full" doc:"Control frames beyond what one line may have waiting"`
+	Superseded  uint64 `json:"superseded" doc:"Configure-Requests replaced by a newer one during discovery"`
+	PortDropped uint64 `json:"port_dropped" doc:"Upstream: the Ethernet port would not take it"`
+	NoBuffer    uint64 `json:"no_buffer" doc:"The buffer pool was at its cap"`
 }
 
 // UplinkInfo is one uplink, as a copy for API and CLI.
 type UplinkInfo struct {
 	Name        string            `json:"name"`
 	Interface   string            `json:"interface"`
+	Up          bool              `json:"up" doc:"The Ethernet port works"`
 	MAC         string            `json:"mac"`
 	MTU         int               `json:"mtu"`
 	VLANs       []uint16          `json:"vlans"`

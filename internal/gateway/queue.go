@@ -41,13 +41,13 @@ type queue struct {
 	full    uint64 // frames refused because the queue was at a bound
 
 	codelState
-	controls   int           // control frames waiting, in either list
-	frames     int           // bound of data, in frames
-	octets     int           // bound of data, in octets
-	batch      int           // octets of data that popBatch gives at once
-	wait       time.Duration // bound of data, in time
-	target     time.Duration
-	interval   time.Duration
+	controls int           // control frames waiting, in either list
+	frames   int           // bound of data, in frames
+	octets   int           // bound of data, in octets
+	batch    int           // octets of data that popBatch gives at once
+	wait     time.Duration // bound of data, in time
+	target   time.Duration
+	interval time.Duration
 }
 
 // init sets the bounds. At 9,600 bit/s a full frame takes 1.6 s: there CoDel's

@@ -1,0 +1,92 @@
+package main
+
+import (
+	"context"
+	crand "crypto/rand"
+	"errors"
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
+	"os"
+
+	"github.com/spf13/cobra"
+
+	"tributary/internal/config"
+	"tributary/internal/control"
+	"tributary/internal/ether"
+	"tributary/internal/frame"
+	"tributary/internal/gateway"
+	"tributary/internal/line"
+)
+
+// maxBuffers caps the packet buffers of one process, 2 KiB each: what all the
+// floods of all lines and ports can take together.
+const maxBuffers = 1 << 16
+
+func newRunCommand(e *env) *cobra.Command {
+	c := &cobra.Command{
+		Use:   "run [-c FILE]",
+		Short: "Run the gateway",
+		Long: `Reads and checks the whole configuration, opens the Ethernet ports and then the
+lines, and serves until it is told to stop (SIGINT, SIGTERM). It then ends
+every session properly, at both ends. It stays in the foreground and logs to
+standard error.
+
+Ethernet needs the capability CAP_NET_RAW, and CAP_NET_ADMIN for large buffers.`,
+		Example: `  tributary run -c tributary.yaml
+  systemctl start tributary`,
+		Args: cobra.NoArgs,
+	}
+	path := configFlag(c)
+	c.RunE = func(c *cobra.Command, _ []string) error {
+		cfg, err := config.Load(*path)
+		if err != nil {
+			return usageError{err}
+		}
+		return e.runGateway(c.Context(), cfg, newLogger(e.stderr, cfg.Log), openEthernet)
+	}
+	return c
+}
+
+// openEthernet opens a real interface.
+func openEthernet(name string, pool *frame.Pool) (ether.Port, error) {
+	return ether.Open(name, pool, ether.Options{})
+}
+
+// runGateway runs a gateway with its control socket until ctx is done.
+func (e *env) runGateway(ctx context.Context, cfg *config.Config, log *slog.Logger,
+	open func(string, *frame.Pool) (ether.Port, error),
+) error {
+	socket, err := control.Listen(cfg.Control.Socket)
+	if err != nil {
+		return err
+	}
+	gw, err := newGateway(cfg, log, open)
+	if err != nil {
+		return errors.Join(err, socket.Close())
+	}
+	server := control.New(gw, e.version)
+	served := make(chan error, 1)
+	go func() { served <- server.Serve(socket) }()
+
+	err = gw.Run(ctx)
+	return errors.Join(err, server.Close(), <-served)
+}
+
+// newGateway wires a gateway to the world.
+func newGateway(cfg *config.Config, log *slog.Logger, open func(string, *frame.Pool) (ether.Port, error)) (*gateway.Gateway, error) {
+	hostname, err := os.Hostname()
+	if err != nil {
+		return nil, fmt.Errorf("this host has no name: %w", err)
+	}
+	return gateway.New(gateway.Options{
+		Config:   cfg,
+		Log:      log,
+		Pool:     frame.NewPool(maxBuffers),
+		OpenPort: open,
+		Listen:   line.Listen,
+		Random:   func(b []byte) { _, _ = crand.Read(b) }, // never fails, by its contract
+		Jitter:   rand.Int64N,
+		Hostname: hostname,
+	})
+}

@@ -1,0 +1,366 @@
+// Package gateway is the middle of Tributary: the sessions between users' lines
+// and the ISP's access concentrators, and the tables that tie them together.
+//
+// In the order of an upstream packet: readLine (session.go), relay.go for
+// control packets or forward.go for data, the port. Downstream: readPort
+// (port.go), table.go, downstream (session.go), outbox.go, the line.
+package gateway
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"runtime"
+	"sort"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"tributary/internal/config"
+	"tributary/internal/ether"
+	"tributary/internal/frame"
+	"tributary/internal/line"
+)
+
+// ErrNoLine is what is returned for a line that is not there.
+var ErrNoLine = errors.New("no such line")
+
+// Options are the world as a gateway sees it. Everything it touches comes in
+// here, so that two gateways fit in one process and a test can run one without
+// privileges.
+type Options struct {
+	Config *config.Config
+	Log    *slog.Logger
+	Pool   *frame.Pool
+	// OpenPort opens an Ethernet interface by name.
+	OpenPort func(name string, pool *frame.Pool) (ether.Port, error)
+	// Listen opens the listeners of one group of lines.
+	Listen func(cfg config.Lines, pool *frame.Pool, log *slog.Logger) ([]line.Listener, error)
+	// Random fills b with octets that nobody can predict.
+	Random func(b []byte)
+	// Jitter returns a number in [0, n).
+	Jitter func(n int64) int64
+	// Hostname is what {hostname} stands for in circuit_id and remote_id.
+	Hostname string
+}
+
+// Gateway is one running gateway.
+type Gateway struct {
+	cfg      *config.Config
+	log      *slog.Logger
+	pool     *frame.Pool
+	random   func([]byte)
+	jitter   func(int64) int64
+	hostname string
+	journal  *journal
+
+	ports     []*port
+	uplinks   []*uplink
+	listeners []groupListener
+	owners    []*owner
+
+	hub    hub
+	index  atomic.Uint32 // of the next Host-Uniq, and of the next owner
+	ending sync.Map      // Reason -> *atomic.Uint64: sessions ended
+
+	mu       sync.Mutex
+	lines    map[string]*session
+	sessions sync.WaitGroup // every session, until its line and its discovery are done
+	accepts  sync.WaitGroup
+	readers  sync.WaitGroup
+	stopping atomic.Bool
+}
+
+type groupListener struct {
+	line.Listener
+	group *config.Lines
+	up    *uplink
+}
+
+// New opens everything the configuration names: the ports, the journal, then
+// the listeners. What fails is said before any user is let in, and what was
+// opened is closed again.
+func New(o Options) (g *Gateway, err error) {
+	g = &Gateway{
+		cfg: o.Config, log: o.Log, pool: o.Pool, random: o.Random, jitter: o.Jitter, hostname: o.Hostname,
+		lines: make(map[string]*session),
+	}
+	defer func() {
+		if err != nil {
+			g.closeAll()
+			g = nil
+		}
+	}()
+	if err := g.openPorts(o.OpenPort); err != nil {
+		return nil, err
+	}
+	var left []journalEntry
+	if o.Config.StateDir != "" {
+		if g.journal, left, err = openJournal(o.Config.StateDir, g.journalFailed); err != nil {
+			return nil, err
+		}
+	}
+	for i := range o.Config.Lines {
+		group := &o.Config.Lines[i]
+		up := g.uplink(group.Uplink)
+		if up == nil {
+			return nil, fmt.Errorf("lines %s: there is no uplink %q", group.Name, group.Uplink)
+		}
+		ls, err := o.Listen(*group, o.Pool, o.Log)
+		if err != nil {
+			return nil, fmt.Errorf("lines %s: %w", group.Name, err)
+		}
+		for _, l := range ls {
+			g.listeners = append(g.listeners, groupListener{l, group, up})
+		}
+	}
+	g.endOrphans(left)
+	return g, nil
+}
+
+// openPorts opens each interface once, however many uplinks use it.
+func (g *Gateway) openPorts(open func(string, *frame.Pool) (ether.Port, error)) error {
+	byName := make(map[string]*port)
+	for i := range g.cfg.Uplinks {
+		cfg := &g.cfg.Uplinks[i]
+		p := byName[cfg.Interface]
+		if p == nil {
+			ep, err := open(cfg.Interface, g.pool)
+			if err != nil {
+				return fmt.Errorf("uplink %s: %w", cfg.Name, err)
+			}
+			p = &port{Port: ep, pool: g.pool}
+			byName[cfg.Interface] = p
+			g.ports = append(g.ports, p)
+		}
+		u, err := newUplink(cfg, p, g.log)
+		if err != nil {
+			return err
+		}
+		g.uplinks = append(g.uplinks, u)
+	}
+	return nil
+}
+
+func (g *Gateway) uplink(name string) *uplink {
+	for _, u := range g.uplinks {
+		if u.cfg.Name == name {
+			return u
+		}
+	}
+	return nil
+}
+
+// Run serves until ctx is done, and then ends every session properly. It
+// returns nil after that, or the error that made going on senseless.
+func (g *Gateway) Run(ctx context.Context) error {
+	for range runtime.GOMAXPROCS(0) {
+		o := newOwner()
+		g.owners = append(g.owners, o)
+		go o.run()
+	}
+	for _, p := range g.ports {
+		g.readers.Go(func() { g.serve(p) })
+	}
+	for _, l := range g.listeners {
+		g.accepts.Go(func() { g.accept(l) })
+	}
+	g.log.Info("running", "uplinks", len(g.uplinks), "listeners", len(g.listeners))
+	<-ctx.Done()
+	g.stop()
+	return nil
+}
+
+// serve reads one port until it is closed. A port that fails takes its
+// sessions with it; the others go on.
+func (g *Gateway) serve(p *port) {
+	err := p.readPort()
+	if errors.Is(err, ether.ErrClosed) {
+		return
+	}
+	p.down.Store(true)
+	g.log.Error("the port is lost; its sessions end", "interface", p.Name(), "err", err)
+	for _, u := range g.uplinks {
+		if u.port == p {
+			g.emit(Event{Time: time.Now(), Kind: EventUplinkDown, Uplink: u.cfg.Name, Message: err.Error()})
+		}
+	}
+	for _, s := range g.snapshot() {
+		if s.up.port == p {
+			s.owner.post(event{s: s, kind: evEnd, aux: ending{reason: ReasonUplinkDown, message: err.Error()}})
+		}
+	}
+}
+
+// accept takes the lines of one listener in.
+func (g *Gateway) accept(l groupListener) {
+	for {
+		ln, err := l.Accept()
+		if err != nil {
+			if !errors.Is(err, line.ErrClosed) {
+				g.log.Error("no more lines are taken", "group", l.group.Name, "addr", l.Addr(), "err", err)
+			}
+			return
+		}
+		g.begin(l, ln)
+	}
+}
+
+// begin gives a line its session.
+func (g *Gateway) begin(l groupListener, ln line.Line) {
+	s := &session{
+		g: g, up: l.up, group: l.group, line: ln, info: ln.Info(), timerIndex: -1,
+		owner: g.owners[int(g.index.Add(1))%len(g.owners)],
+	}
+	s.out.init(ln, queueConfig{frames: l.group.Queue.Frames, delay: l.group.Queue.Delay, speed: s.info.Speed})
+	g.mu.Lock()
+	_, taken := g.lines[s.info.Name]
+	if taken || g.stopping.Load() {
+		g.mu.Unlock()
+		ln.Close()
+		g.log.Warn("a line was turned away", "line", s.info.Name, "name_taken", taken)
+		return
+	}
+	g.lines[s.info.Name] = s
+	g.sessions.Add(1)
+	g.mu.Unlock()
+	s.publish()
+	if !s.owner.post(event{s: s, kind: evLineUp}) {
+		ln.Close()
+		return
+	}
+	go s.readLine()
+}
+
+// forget takes a line that is down off the list; its name is free again.
+func (g *Gateway) forget(s *session) {
+	g.mu.Lock()
+	if g.lines[s.info.Name] == s {
+		delete(g.lines, s.info.Name)
+	}
+	g.mu.Unlock()
+}
+
+// release notes that nothing of s is left.
+func (g *Gateway) release(s *session) {
+	if s.lineGone && s.disc.client == nil && !s.released {
+		s.released = true
+		g.sessions.Done()
+	}
+}
+
+func (g *Gateway) snapshot() []*session {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	all := make([]*session, 0, len(g.lines))
+	for _, s := range g.lines {
+		all = append(all, s)
+	}
+	return all
+}
+
+func (g *Gateway) emit(e Event) {
+	g.hub.emit(e)
+	level := slog.LevelInfo
+	if e.Kind == EventLineUp || e.Kind == EventDiscovering {
+		level = slog.LevelDebug
+	}
+	if !g.log.Enabled(context.Background(), level) {
+		return
+	}
+	attrs := []any{"line", e.Line}
+	add := func(k, v string) {
+		if v != "" {
+			attrs = append(attrs, k, v)
+		}
+	}
+	add("uplink", e.Uplink)
+	if e.SID != 0 {
+		attrs = append(attrs, "sid", e.SID)
+	}
+	add("mac", e.MAC)
+	add("user", e.User)
+	add("reason", string(e.Reason))
+	add("message", e.Message)
+	g.log.Log(context.Background(), level, e.Kind, attrs...)
+}
+
+// count notes a session's end under its reason.
+func (g *Gateway) count(r Reason) {
+	n, _ := g.ending.LoadOrStore(r, new(atomic.Uint64))
+	n.(*atomic.Uint64).Add(1)
+}
+
+func (g *Gateway) nextIndex() uint32 { return g.index.Add(1) }
+
+func (g *Gateway) journalFailed(err error) {
+	g.log.Error("a crash from now on may leave sessions open at the AC", "err", err)
+}
+
+// Lines are all lines, by name.
+func (g *Gateway) Lines() []LineInfo {
+	all := g.snapshot()
+	infos := make([]LineInfo, len(all))
+	for i, s := range all {
+		infos[i] = s.lineInfo()
+	}
+	sort.Slice(infos, func(i, j int) bool { return naturalLess(infos[i].Name, infos[j].Name) })
+	return infos
+}
+
+// Line is one line by its name.
+func (g *Gateway) Line(name string) (LineInfo, bool) {
+	g.mu.Lock()
+	s := g.lines[name]
+	g.mu.Unlock()
+	if s == nil {
+		return LineInfo{}, false
+	}
+	return s.lineInfo(), true
+}
+
+// Uplinks are all uplinks, in the configuration's order.
+func (g *Gateway) Uplinks() []UplinkInfo {
+	infos := make([]UplinkInfo, len(g.uplinks))
+	for i, u := range g.uplinks {
+		infos[i] = u.info()
+	}
+	return infos
+}
+
+// Endings is how many sessions have ended, by reason.
+func (g *Gateway) Endings() map[Reason]uint64 {
+	m := make(map[Reason]uint64)
+	g.ending.Range(func(k, v any) bool {
+		m[k.(Reason)] = v.(*atomic.Uint64).Load()
+		return true
+	})
+	return m
+}
+
+// Hangup ends a line in the operator's name.
+func (g *Gateway) Hangup(name string) error {
+	g.mu.Lock()
+	s := g.lines[name]
+	g.mu.Unlock()
+	if s == nil {
+		return fmt.Errorf("%w: %q", ErrNoLine, name)
+	}
+	if !s.owner.post(event{s: s, kind: evEnd, aux: ending{reason: ReasonAdmin}}) {
+		return errors.New("the gateway is stopping")
+	}
+	return nil
+}
+
+// Subscribe yields events from now on; buffer is how many may wait.
+func (g *Gateway) Subscribe(buffer int) *Subscription { return g.hub.subscribe(buffer) }
+
+// Addrs is where each group's users reach it.
+func (g *Gateway) Addrs() map[string][]string {
+	m := make(map[string][]string)
+	for _, l := range g.listeners {
+		m[l.group.Name] = append(m[l.group.Name], l.Addr())
+	}
+	return m
+}

@@ -1,0 +1,180 @@
+package gateway
+
+import (
+	"encoding/binary"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"sync"
+	"time"
+
+	bolt "go.etcd.io/bbolt"
+	berrors "go.etcd.io/bbolt/errors"
+
+	"tributary/pppoe"
+)
+
+// journal remembers on disk which sessions are open at which AC. An ISP that
+// never saw a PADT can hold a session for up to 40 minutes and refuse the next
+// one; so what a crash leaves behind gets its PADT at the next start.
+//
+// Its goroutine owns the database. Changes are gathered and written in one
+// transaction, so that a thousand sessions coming up do not mean a thousand
+// disk flushes, and no session waits for the disk.
+type journal struct {
+	db *bolt.DB
+
+	mu      sync.Mutex
+	pending map[string][]byte // nil value: delete
+	stop    bool
+	wake    chan struct{}
+	done    chan struct{}
+	fail    func(error)
+}
+
+// journalEntry is one session as it stands on disk.
+type journalEntry struct {
+	Interface string    `json:"interface"`
+	VLANs     []uint16  `json:"vlans"`
+	AC        pppoe.MAC `json:"ac"`
+	Our       pppoe.MAC `json:"our"`
+	SessionID uint16    `json:"sid"`
+	Line      string    `json:"line"`
+}
+
+func (e journalEntry) key() string {
+	k := append([]byte(e.Interface), 0)
+	k = append(k, e.AC[:]...)
+	k = append(k, e.Our[:]...)
+	k = binary.BigEndian.AppendUint16(k, e.SessionID)
+	k = fmt.Appendf(k, "%v", e.VLANs)
+	return string(k)
+}
+
+var journalBucket = []byte("sessions")
+
+// openJournal opens or makes the journal in dir and returns what an earlier
+// life left in it. fail is told of every write that did not succeed.
+func openJournal(dir string, fail func(error)) (*journal, []journalEntry, error) {
+	if err := os.MkdirAll(dir, 0o750); err != nil {
+		return nil, nil, fmt.Errorf("state_dir: %w", err)
+	}
+	path := filepath.Join(dir, "sessions.db")
+	db, err := bolt.Open(path, 0o640, &bolt.Options{Timeout: time.Second})
+	if errors.Is(err, berrors.ErrTimeout) {
+		return nil, nil, fmt.Errorf("%s is in use: another tributary runs with this state_dir; stop it, or give this one its own", path)
+	}
+	if err != nil {
+		// A journal that a power cut damaged must not keep the gateway down:
+		// it is set aside for whoever wants to look, and a new one begun.
+		aside := path + ".damaged"
+		if rerr := os.Rename(path, aside); rerr != nil {
+			return nil, nil, fmt.Errorf("session journal %s: %w", path, err)
+		}
+		fail(fmt.Errorf("session journal %s was damaged (%w); it is now %s and a new one begins", path, err, aside))
+		if db, err = bolt.Open(path, 0o640, &bolt.Options{Timeout: time.Second}); err != nil {
+			return nil, nil, fmt.Errorf("session journal %s: %w", path, err)
+		}
+	}
+	var left []journalEntry
+	err = db.Update(func(tx *bolt.Tx) error {
+		b, err := tx.CreateBucketIfNotExists(journalBucket)
+		if err != nil {
+			return err
+		}
+		return b.ForEach(func(_, v []byte) error {
+			var e journalEntry
+			if json.Unmarshal(v, &e) == nil {
+				left = append(left, e)
+			}
+			return nil
+		})
+	})
+	if err != nil {
+		db.Close()
+		return nil, nil, fmt.Errorf("session journal %s: %w", path, err)
+	}
+	j := &journal{db: db, pending: make(map[string][]byte), wake: make(chan struct{}, 1), done: make(chan struct{}), fail: fail}
+	go j.run()
+	return j, left, nil
+}
+
+// opened and closed note one change; they do not wait for the disk.
+func (j *journal) opened(e journalEntry) {
+	v, err := json.Marshal(e)
+	if err != nil {
+		j.fail(err)
+		return
+	}
+	j.note(e.key(), v)
+}
+
+func (j *journal) closed(e journalEntry) { j.note(e.key(), nil) }
+
+func (j *journal) note(k string, v []byte) {
+	if j == nil {
+		return
+	}
+	j.mu.Lock()
+	j.pending[k] = v
+	j.mu.Unlock()
+	select {
+	case j.wake <- struct{}{}:
+	default:
+	}
+}
+
+func (j *journal) run() {
+	defer close(j.done)
+	for range j.wake {
+		j.mu.Lock()
+		changes, stop := j.pending, j.stop
+		j.pending = make(map[string][]byte, len(changes))
+		j.mu.Unlock()
+		if err := j.write(changes); err != nil {
+			j.fail(fmt.Errorf("session journal: %w", err))
+		}
+		if stop {
+			return
+		}
+	}
+}
+
+func (j *journal) write(changes map[string][]byte) error {
+	if len(changes) == 0 {
+		return nil
+	}
+	return j.db.Update(func(tx *bolt.Tx) error {
+		b := tx.Bucket(journalBucket)
+		for k, v := range changes {
+			var err error
+			if v == nil {
+				err = b.Delete([]byte(k))
+			} else {
+				err = b.Put([]byte(k), v)
+			}
+			if err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// close writes what is pending and closes the database.
+func (j *journal) close() error {
+	if j == nil {
+		return nil
+	}
+	j.mu.Lock()
+	j.stop = true
+	j.mu.Unlock()
+	select {
+	case j.wake <- struct{}{}:
+	default:
+	}
+	<-j.done
+	return j.db.Close()
+}

@@ -1,0 +1,117 @@
+package gateway
+
+import (
+	"sync"
+	"time"
+
+	"tributary/internal/frame"
+	"tributary/internal/line"
+)
+
+// outbox is what waits to be written to one line. Anyone may put a frame in,
+// and never waits for the line: a modem at 9,600 bit/s must not hold up a
+// thousand others. The goroutine that writes lives only while there is
+// something to write, so an idle line has none.
+type outbox struct {
+	mu      sync.Mutex
+	q       queue
+	line    line.Line
+	writing bool
+	closing bool // close the line once what waits is written
+	dead    bool // the line takes no more
+	// write is writeLine, bound once: a go statement with it allocates nothing.
+	write func()
+}
+
+// writeBatch is how many frames one write to a line carries at most.
+const writeBatch = 32
+
+func (o *outbox) init(l line.Line, cfg queueConfig) {
+	o.line = l
+	o.q.init(cfg)
+	o.write = o.writeLine
+}
+
+// push puts b, which starts at its Protocol field, in the queue and takes it
+// over. It reports false, and has Put b back, if the queue had no room.
+func (o *outbox) push(now time.Duration, b *frame.Buf) bool {
+	o.mu.Lock()
+	if o.dead || o.closing {
+		o.mu.Unlock()
+		b.Put()
+		return false
+	}
+	ok := o.q.push(now, b)
+	if !ok {
+		b.Put()
+	} else if !o.writing {
+		o.writing = true
+		go o.write()
+	}
+	o.mu.Unlock()
+	return ok
+}
+
+// finish closes the line when what waits has been written.
+func (o *outbox) finish() {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.closing || o.dead {
+		return
+	}
+	o.closing = true
+	if !o.writing {
+		o.writing = true
+		go o.write()
+	}
+}
+
+// kill drops what waits and closes the line now.
+func (o *outbox) kill() {
+	o.mu.Lock()
+	o.dead = true
+	o.q.drain()
+	o.mu.Unlock()
+	o.line.Close()
+}
+
+func (o *outbox) drops() (full, codel uint64) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.q.full, o.q.codel
+}
+
+// writeLine writes until nothing waits.
+func (o *outbox) writeLine() {
+	var batch [writeBatch]*frame.Buf
+	for {
+		o.mu.Lock()
+		n := o.q.popBatch(clock(), batch[:])
+		if n == 0 {
+			o.writing = false
+			last := o.closing && !o.dead
+			if last {
+				o.dead = true
+			}
+			o.mu.Unlock()
+			if last {
+				o.line.Close()
+			}
+			return
+		}
+		o.mu.Unlock()
+		err := o.line.Write(batch[:n])
+		for _, b := range batch[:n] {
+			b.Put()
+		}
+		if err != nil {
+			// The reader sees the same line fail and says so to the owner.
+			o.mu.Lock()
+			o.dead, o.writing = true, false
+			o.q.drain()
+			o.mu.Unlock()
+			o.line.Close()
+			return
+		}
+	}
+}

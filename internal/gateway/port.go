@@ -1,0 +1,213 @@
+package gateway
+
+import (
+	"errors"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"tributary/internal/ether"
+	"tributary/internal/frame"
+	"tributary/ppp"
+	"tributary/pppoe"
+)
+
+// port is one Ethernet attachment, with the sessions whose frames arrive on it.
+type port struct {
+	ether.Port
+	pool    *frame.Pool
+	table   table
+	pending pending
+	drops   portDrops
+	down    atomic.Bool
+
+	macMu sync.Mutex
+	macs  map[pppoe.MAC]int // users of each address beyond the port's own
+}
+
+// portBatch is how many frames one read of a port takes.
+const portBatch = 64
+
+var errNoBuffers = errors.New("the buffer pool is too small for a port's batch")
+
+// readPort carries what arrives: discovery and control packets to the owners,
+// data to the lines' queues. It waits for the port and for nothing else, and
+// returns when the port is closed or fails.
+func (p *port) readPort() error {
+	bufs := make([]*frame.Buf, portBatch)
+	defer func() {
+		for _, b := range bufs {
+			b.Put()
+		}
+	}()
+	for i := range bufs {
+		if bufs[i] = p.pool.Get(); bufs[i] == nil {
+			return errNoBuffers
+		}
+	}
+	for {
+		n, err := p.ReadBatch(bufs)
+		now := clock()
+		for i, b := range bufs[:n] {
+			r, ok := p.route(b)
+			if !ok {
+				continue
+			}
+			fresh := p.pool.Get()
+			if fresh == nil {
+				p.drops.noBuffer.Add(1)
+				continue
+			}
+			bufs[i] = fresh
+			r.deliver(now, b)
+		}
+		if err != nil {
+			return err
+		}
+	}
+}
+
+// routed is where a frame from a port belongs: to a session's line, or, with a
+// source address, to its discovery.
+type routed struct {
+	s         *session
+	discovery bool
+	src       pppoe.MAC
+}
+
+// deliver hands b over. It does not wait: what the owner cannot take now, PPP
+// or PPPoE will send again.
+func (r routed) deliver(now time.Duration, b *frame.Buf) {
+	if !r.discovery {
+		r.s.downstream(now, b)
+		return
+	}
+	r.s.notify(event{s: r.s, kind: evDiscovery, buf: b, src: r.src})
+}
+
+// route finds the session that b is for and trims b to what the session wants:
+// the PPP frame, or the PPPoE discovery packet. Whatever has no session is
+// counted, and ok is false.
+func (p *port) route(b *frame.Buf) (r routed, ok bool) {
+	hdr, payload, ok := ether.Parse(b.Bytes())
+	if !ok {
+		p.drops.notEthernet.Add(1)
+		return r, false
+	}
+	switch hdr.Type {
+	case ether.TypeSession:
+		return p.routeSession(&hdr, payload, b)
+	case ether.TypeDiscovery:
+		return p.routeDiscovery(&hdr, payload, b)
+	}
+	p.drops.notEthernet.Add(1)
+	return r, false
+}
+
+func (p *port) routeSession(hdr *ether.Header, payload []byte, b *frame.Buf) (r routed, ok bool) {
+	h, pppFrame, err := pppoe.ParseHeader(payload)
+	if err != nil || h.Code != pppoe.SessionStage {
+		p.drops.malformed.Add(1)
+		return r, false
+	}
+	k := key{vlans: hdr.VLANs, ac: hdr.Src, our: hdr.Dst, sid: h.SessionID}
+	if r.s = p.table.lookup(&k); r.s == nil {
+		p.drops.unknownSession.Add(1)
+		return r, false
+	}
+	// RFC 2516 section 4: the LENGTH field "MUST NOT include the length of the
+	// Ethernet or PPPoE headers", and what Ethernet padded is not part of it.
+	b.TrimFront(hdr.Len() + pppoe.HeaderLen)
+	b.SetLen(len(pppFrame))
+	return r, true
+}
+
+func (p *port) routeDiscovery(hdr *ether.Header, payload []byte, b *frame.Buf) (r routed, ok bool) {
+	h, _, err := pppoe.ParseHeader(payload)
+	if err != nil {
+		p.drops.malformed.Add(1)
+		return r, false
+	}
+	r.discovery, r.src = true, hdr.Src
+	switch h.Code {
+	case pppoe.PADT:
+		// RFC 2516 section 5.5: "It may be sent anytime after a session is
+		// established". Only the AC at the other end of that session may.
+		k := key{vlans: hdr.VLANs, ac: hdr.Src, our: hdr.Dst, sid: h.SessionID}
+		if r.s = p.table.lookup(&k); r.s == nil {
+			p.drops.foreignPADT.Add(1)
+			return r, false
+		}
+	case pppoe.PADO, pppoe.PADS:
+		if r.s = p.pending.match(hdr, h, payload); r.s == nil {
+			p.drops.unasked.Add(1)
+			return r, false
+		}
+		if h.Code == pppoe.PADS && h.SessionID != 0 {
+			// The AC may speak at once: its first frame can be in this very
+			// batch. So the session can be found before its owner has heard
+			// of it; the owner takes the entry out again if it declines.
+			r.s.expect(p, key{vlans: hdr.VLANs, ac: hdr.Src, our: hdr.Dst, sid: h.SessionID})
+		}
+	default:
+		p.drops.otherHosts.Add(1)
+		return r, false
+	}
+	b.TrimFront(hdr.Len())
+	return r, true
+}
+
+// addMAC makes the port receive for mac; several sessions may share one.
+func (p *port) addMAC(mac pppoe.MAC) error {
+	if mac == p.MAC() {
+		return nil
+	}
+	p.macMu.Lock()
+	defer p.macMu.Unlock()
+	if p.macs[mac] == 0 {
+		if err := p.AddMAC(mac); err != nil {
+			return err
+		}
+	}
+	if p.macs == nil {
+		p.macs = make(map[pppoe.MAC]int)
+	}
+	p.macs[mac]++
+	return nil
+}
+
+func (p *port) delMAC(mac pppoe.MAC) {
+	if mac == p.MAC() {
+		return
+	}
+	p.macMu.Lock()
+	defer p.macMu.Unlock()
+	if p.macs[mac]--; p.macs[mac] <= 0 {
+		delete(p.macs, mac)
+		// An address that stays set costs a filter entry, nothing more.
+		_ = p.DelMAC(mac)
+	}
+}
+
+// send sends one packet of the owner's: PPPoE from its header on, in front of
+// which the Ethernet header goes.
+func (p *port) send(hdr *ether.Header, packet []byte) bool {
+	b := p.pool.Get()
+	if b == nil {
+		p.drops.noBuffer.Add(1)
+		return false
+	}
+	defer b.Put()
+	if !b.SetBytes(packet) {
+		return false
+	}
+	ether.Prepend(b, hdr)
+	n, err := p.WriteBatch([]*frame.Buf{b})
+	return n == 1 && err == nil
+}
+
+// isLCP reports whether frame is an LCP packet with the given code.
+func isLCP(pppFrame []byte, code ppp.Code) bool {
+	p, info, ok := ppp.Split(pppFrame)
+	return ok && p == ppp.ProtoLCP && len(info) > 0 && ppp.Code(info[0]) == code
+}

@@ -1,0 +1,316 @@
+package gateway
+
+import (
+	"errors"
+	"io"
+	"sync/atomic"
+	"syscall"
+	"time"
+
+	"tributary/internal/config"
+	"tributary/internal/frame"
+	"tributary/internal/line"
+	"tributary/ppp"
+	"tributary/pppoe"
+)
+
+// state is how far a session has come.
+type state uint8
+
+const (
+	stateWaiting     state = iota // the line is up and has not yet said what opens a session
+	stateDiscovering              // PPPoE discovery runs
+	stateUp                       // the session is open at the AC
+	stateEnding                   // torn down; the line is being closed, a late PADS watched for
+)
+
+var stateNames = [...]string{"waiting", "discovering", "up", "closing"}
+
+func (s state) String() string { return stateNames[s] }
+
+// Bounds of one session.
+const (
+	maxUnheard    = 32              // control frames of one session on their way to the owner, each way
+	maxHeld       = 4               // frames kept during discovery
+	terminateWait = 3 * time.Second // RFC 1661: one Restart time after a Terminate-Ack
+	lastWordsWait = 2 * time.Second // for the line to take what waits, before it is cut
+	readBatch     = 32
+)
+
+// session is one subscriber's life on a line. Its owner goroutine alone touches
+// the second half of its fields; the first half is for any goroutine.
+type session struct {
+	g     *Gateway
+	owner *owner
+	up    *uplink
+	group *config.Lines
+	line  line.Line
+	info  line.Info
+
+	forward           atomic.Pointer[forward] // nil while no network data may pass
+	out               outbox
+	stats             sessionStats
+	unheard, fromPort atomic.Int32 // control frames on their way to the owner, from the line and the port
+	expected          atomic.Pointer[key]
+	view              atomic.Pointer[LineInfo]
+	reader            func() // readLine, bound once
+
+	// The owner's.
+	state      state
+	since      time.Time
+	began      time.Time // of discovery
+	setUp      time.Duration
+	disc       discovery
+	rewrite    *ppp.Rewrite
+	snoop      *ppp.Snoop
+	held       []*frame.Buf
+	session    pppoe.Session
+	ended      ending
+	message    string // the AC's last words
+	lineGone   bool
+	lineErr    error
+	terminator terminator
+	termAcked  bool // an LCP Terminate-Request has had its Ack
+	authFailed bool
+	released   bool
+	echo       echo
+
+	firstFrameBy time.Time // a line that has said nothing by then is closed
+	cutAt        time.Time // the line is cut, whatever still waits
+	wakeAt       time.Time // what the timer heap sorts by
+	timerIndex   int
+}
+
+// handle is one event in the owner's turn.
+func (s *session) handle(now time.Time, ev event) {
+	switch ev.kind {
+	case evLineUp:
+		s.lineUp(now)
+	case evFromUser:
+		s.unheard.Add(-1)
+		s.fromUser(now, ev.buf)
+	case evFromAC:
+		s.fromPort.Add(-1)
+		s.fromAC(now, ev.buf)
+	case evDiscovery:
+		s.fromPort.Add(-1)
+		s.discoveryInput(now, ev)
+	case evLineDown:
+		s.lineGone = true
+		s.lineErr, _ = ev.aux.(error)
+		reason, message := ReasonHangup, ""
+		if s.lineErr != nil {
+			reason, message = ReasonLineError, s.lineErr.Error()
+		}
+		s.teardown(now, reason, message)
+		s.lineDown(now)
+	case evEnd:
+		e, _ := ev.aux.(ending)
+		if e.reused {
+			s.discoveryDone()
+		}
+		s.teardown(now, e.reason, e.message)
+	}
+	s.publish()
+}
+
+// tick is the owner's turn when a deadline has come.
+func (s *session) tick(now time.Time) {
+	due := func(t time.Time) bool { return !t.IsZero() && !now.Before(t) }
+	if due(s.firstFrameBy) {
+		s.teardown(now, ReasonFirstFrame, "")
+	}
+	if due(s.cutAt) {
+		s.cutAt = time.Time{}
+		s.out.kill()
+	}
+	s.discoveryTick(now)
+	if due(s.terminator.by) {
+		s.terminator.by = time.Time{}
+		s.teardown(now, s.terminator.reason, s.terminator.message)
+	}
+	if due(s.echo.at) {
+		s.echoTick(now)
+	}
+	s.publish()
+}
+
+// deadline is the earliest time at which tick has something to do; zero is never.
+func (s *session) deadline() time.Time {
+	var at time.Time
+	for _, t := range [...]time.Time{s.firstFrameBy, s.cutAt, s.discoveryDeadline(), s.terminator.by, s.echo.at} {
+		if !t.IsZero() && (at.IsZero() || t.Before(at)) {
+			at = t
+		}
+	}
+	return at
+}
+
+func (s *session) lineUp(now time.Time) {
+	s.since = now
+	s.g.emit(Event{Time: now, Kind: EventLineUp, Line: s.info.Name, Message: s.info.Remote})
+	if s.group.Open == config.OpenConnect {
+		s.discover(now)
+		return
+	}
+	if s.group.FirstFrameTimeout > 0 {
+		s.firstFrameBy = now.Add(s.group.FirstFrameTimeout)
+	}
+}
+
+// teardown is the one way down, from whichever side it comes: withdraw the
+// snapshot and the table entry, tell the other side, and close the line.
+func (s *session) teardown(now time.Time, reason Reason, message string) {
+	if s.state == stateEnding {
+		return
+	}
+	if message == "" {
+		message = s.message
+	}
+	if s.authFailed && ownWay[reason] {
+		// However it then came down, this is why.
+		reason = ReasonAuthFailed
+	}
+	was := s.state
+	s.state = stateEnding
+	s.ended = ending{reason: reason, message: message}
+	s.firstFrameBy, s.terminator.by, s.echo.at = time.Time{}, time.Time{}, time.Time{}
+
+	fwd := s.forward.Swap(nil)
+	s.dropHeld()
+	s.parting(fwd, reason)
+	s.closeDiscovery(now, message)
+	switch was {
+	case stateUp:
+		s.sessionDown(now)
+	case stateDiscovering:
+		s.up.discovering.Add(-1)
+	}
+
+	if s.lineGone {
+		s.out.kill()
+		return
+	}
+	s.lastWords(reason, message)
+	s.out.finish()
+	s.cutAt = now.Add(lastWordsWait)
+}
+
+// ownWay are the ends that PPP peers bring about themselves.
+var ownWay = map[Reason]bool{ReasonHangup: true, ReasonUserTerm: true, ReasonACTerm: true, ReasonPADT: true}
+
+// lineDown ends the line's part once its reader has returned. The session may
+// live on a little without its line, to answer a late PADS.
+func (s *session) lineDown(now time.Time) {
+	s.cutAt = time.Time{}
+	s.out.kill()
+	s.g.forget(s)
+	s.g.count(s.ended.reason)
+	s.g.emit(Event{Time: now, Kind: EventLineDown, Line: s.info.Name, Uplink: s.up.cfg.Name,
+		User: s.user(), Reason: s.ended.reason, Message: s.ended.message})
+	s.rewrite, s.snoop = nil, nil
+	s.g.release(s)
+}
+
+// lineError is what became of a line, or nil if its user just hung up.
+func lineError(err error) error {
+	if errors.Is(err, io.EOF) || errors.Is(err, line.ErrClosed) || errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE) {
+		return nil
+	}
+	return err
+}
+
+// user is the name the user gave to the ISP, as seen in passing.
+func (s *session) user() string {
+	if s.snoop == nil {
+		return ""
+	}
+	return s.snoop.State().User
+}
+
+// readLine carries what the user sends: control frames to the owner, data
+// straight to the AC. It holds no protocol state.
+func (s *session) readLine() {
+	var in, out [readBatch]*frame.Buf
+	for {
+		n, err := s.line.Read(in[:])
+		k := 0
+		fwd := s.forward.Load()
+		for _, b := range in[:n] {
+			if s.upstream(fwd, b) {
+				out[k] = b
+				k++
+			}
+		}
+		if k > 0 {
+			s.stats.sentUp(fwd, out[:k])
+			for _, b := range out[:k] {
+				b.Put()
+			}
+		}
+		if err != nil {
+			s.owner.post(event{s: s, kind: evLineDown, aux: lineError(err)})
+			return
+		}
+	}
+}
+
+// upstream decides about one frame from the user: true if it is now ready for
+// the port; otherwise it has been taken over or dropped and counted.
+func (s *session) upstream(fwd *forward, b *frame.Buf) bool {
+	p, _, ok := ppp.Split(b.Bytes())
+	switch {
+	case !ok:
+		s.stats.malformed.Add(1)
+	case !p.IsData():
+		// One line may have only so many control frames under way, so that
+		// its flood fills no one else's inbox.
+		if s.unheard.Add(1) <= maxUnheard && s.owner.post(event{s: s, kind: evFromUser, buf: b}) {
+			return false
+		}
+		s.unheard.Add(-1)
+		s.stats.inboxFull.Add(1)
+	case fwd == nil:
+		s.stats.notOpen.Add(1)
+	case !fwd.upstream(b):
+		s.stats.tooBig.Add(1)
+	default:
+		return true
+	}
+	b.Put()
+	return false
+}
+
+// downstream carries one frame from the AC, which starts at its Protocol field.
+// It is called by the port's reader and never waits.
+func (s *session) downstream(now time.Duration, b *frame.Buf) {
+	p, info, ok := ppp.Split(b.Bytes())
+	switch {
+	case !ok:
+		s.stats.malformed.Add(1)
+		b.Put()
+	case !p.IsData():
+		s.notify(event{s: s, kind: evFromAC, buf: b})
+	case s.forward.Load() == nil:
+		s.stats.downNotOpen.Add(1)
+		b.Put()
+	default:
+		n := len(info)
+		if s.out.push(now, b) {
+			s.stats.downFrames.Add(1)
+			s.stats.downOctets.Add(uint64(n))
+		}
+	}
+}
+
+// notify tells the owner of something from the port, without waiting. What it
+// cannot take, or what one session has too much of, is dropped and counted:
+// discovery and PPP repeat what matters.
+func (s *session) notify(ev event) {
+	if s.fromPort.Add(1) <= maxUnheard && s.owner.tryPost(ev) {
+		return
+	}
+	s.fromPort.Add(-1)
+	s.stats.inboxFull.Add(1)
+	ev.buf.Put()
+}

@@ -1,0 +1,67 @@
+package gateway
+
+import (
+	"sync/atomic"
+
+	"tributary/internal/frame"
+)
+
+// sessionStats counts what crossed for one line. Its two directions are written
+// by different goroutines: the line's reader and the port's reader.
+type sessionStats struct {
+	upFrames, upOctets     atomic.Uint64
+	downFrames, downOctets atomic.Uint64
+	notOpen, downNotOpen   atomic.Uint64
+	tooBig                 atomic.Uint64
+	malformed              atomic.Uint64
+	inboxFull              atomic.Uint64
+	superseded             atomic.Uint64
+	portDropped            atomic.Uint64
+	noBuffer               atomic.Uint64
+}
+
+// sentUp sends frames that are ready and counts them, all in one call.
+func (st *sessionStats) sentUp(fwd *forward, out []*frame.Buf) {
+	n, _ := fwd.port.WriteBatch(out)
+	var octets uint64
+	for _, b := range out[:n] {
+		octets += uint64(len(b.Bytes()) - fwd.overhead)
+	}
+	st.upFrames.Add(uint64(n))
+	st.upOctets.Add(octets)
+	if n < len(out) {
+		st.portDropped.Add(uint64(len(out) - n))
+	}
+}
+
+func (s *session) statistics() SessionStats {
+	full, codel := s.out.drops()
+	st := &s.stats
+	return SessionStats{
+		UpFrames: st.upFrames.Load(), UpOctets: st.upOctets.Load(),
+		DownFrames: st.downFrames.Load(), DownOctets: st.downOctets.Load(),
+		QueueFull: full, QueueCoDel: codel,
+		NotOpen: st.notOpen.Load(), DownNotOpen: st.downNotOpen.Load(),
+		TooBig: st.tooBig.Load(), Malformed: st.malformed.Load(), InboxFull: st.inboxFull.Load(), Superseded: st.superseded.Load(),
+		PortDropped: st.portDropped.Load(), NoBuffer: st.noBuffer.Load(),
+	}
+}
+
+// portDrops counts downstream frames that belong to no session, by why.
+type portDrops struct {
+	notEthernet    atomic.Uint64 // too short, or more tags than we know
+	malformed      atomic.Uint64 // PPPoE header or length wrong
+	unknownSession atomic.Uint64 // no session with this whole key
+	foreignPADT    atomic.Uint64 // a PADT that matches no session of ours
+	unasked        atomic.Uint64 // PADO, PADS that answer nothing of ours
+	otherHosts     atomic.Uint64 // PADI, PADR: somebody else's discovery
+	noBuffer       atomic.Uint64
+}
+
+func (d *portDrops) values() map[string]uint64 {
+	return map[string]uint64{
+		"not_ethernet": d.notEthernet.Load(), "malformed": d.malformed.Load(),
+		"unknown_session": d.unknownSession.Load(), "foreign_padt": d.foreignPADT.Load(),
+		"unasked": d.unasked.Load(), "other_hosts": d.otherHosts.Load(), "no_buffer": d.noBuffer.Load(),
+	}
+}

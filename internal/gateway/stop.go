@@ -1,0 +1,116 @@
+package gateway
+
+import (
+	"time"
+
+	"tributary/internal/ether"
+	"tributary/pppoe"
+)
+
+// How a stop is paced: so many sessions in a burst, so long between bursts. An
+// AC can then take 50,000 PADTs in a few seconds without losing any of them.
+const (
+	stopBurst = 64
+	stopPause = 5 * time.Millisecond
+	stopWait  = 5 * time.Second // for lines that do not take their last frames
+)
+
+// stop ends everything in the order that loses nothing: no new lines, every
+// session with its last words and its PADT, then the owners and the ports.
+func (g *Gateway) stop() {
+	g.mu.Lock()
+	g.stopping.Store(true)
+	g.mu.Unlock()
+	for _, l := range g.listeners {
+		l.Close()
+	}
+	all := g.snapshot()
+	if len(all) > 0 {
+		g.log.Info("ending sessions", "lines", len(all))
+	}
+	for i, s := range all {
+		if i > 0 && i%stopBurst == 0 {
+			time.Sleep(stopPause)
+		}
+		s.owner.post(event{s: s, kind: evEnd, aux: ending{reason: ReasonStop}})
+	}
+	g.waitForSessions(stopWait)
+	g.accepts.Wait()
+	for _, o := range g.owners {
+		close(o.quit)
+	}
+	for _, o := range g.owners {
+		<-o.done
+	}
+	g.closeAll()
+	g.readers.Wait()
+	g.log.Info("stopped", "lines", len(all))
+}
+
+// waitForSessions waits until nothing of any session is left. Whoever only
+// lingers for a late PADS is not waited for: such a session is in the
+// journal's care no more than the AC's.
+func (g *Gateway) waitForSessions(limit time.Duration) {
+	done := make(chan struct{})
+	go func() {
+		g.sessions.Wait()
+		close(done)
+	}()
+	t := time.NewTimer(limit)
+	defer t.Stop()
+	select {
+	case <-done:
+	case <-t.C:
+		for _, s := range g.snapshot() {
+			g.log.Warn("a line would not close", "line", s.info.Name)
+			s.out.kill()
+		}
+		<-done
+	}
+}
+
+// closeAll closes what New opened.
+func (g *Gateway) closeAll() {
+	for _, l := range g.listeners {
+		l.Close()
+	}
+	if err := g.journal.close(); err != nil {
+		g.journalFailed(err)
+	}
+	for _, p := range g.ports {
+		p.Close()
+	}
+}
+
+// endOrphans sends a PADT for every session that an earlier life of this
+// gateway left open: whoever crashes cannot say good-bye.
+func (g *Gateway) endOrphans(left []journalEntry) {
+	for i, e := range left {
+		var p *port
+		for _, u := range g.uplinks {
+			if u.cfg.Interface == e.Interface {
+				p = u.port
+			}
+		}
+		if p == nil {
+			continue // kept: its interface may come back into the configuration
+		}
+		vlans, err := ether.MakeVLANs(e.VLANs...)
+		if err != nil {
+			g.journal.closed(e)
+			continue
+		}
+		if i > 0 && i%stopBurst == 0 {
+			time.Sleep(stopPause)
+		}
+		hdr := ether.Header{Dst: e.AC, Src: e.Our, VLANs: vlans, Type: ether.TypeDiscovery}
+		padt := pppoe.Packet{Code: pppoe.PADT, SessionID: e.SessionID,
+			Tags: []pppoe.Tag{pppoe.StringTag(pppoe.TagGenericError, "left open by a restart")}}
+		if !p.send(&hdr, padt.Append(nil)) {
+			g.log.Warn("an orphaned session could not be ended; it is tried again at the next start", "line", e.Line, "sid", e.SessionID, "mac", e.AC)
+			continue
+		}
+		g.journal.closed(e)
+		g.emit(Event{Time: time.Now(), Kind: EventOrphan, Line: e.Line, SID: e.SessionID, MAC: e.AC.String()})
+	}
+}
