@@ -14,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"tributary/test/capture"
 	"tributary/test/tshark"
 )
 
@@ -240,7 +241,7 @@ func TestRelay(t *testing.T) {
 	r.transfer(1)
 	// The host kernel's own PPPoE would be the judge of a wrong length or pad;
 	// here it is tshark, on everything that was captured.
-	r.wire.flush()
+	r.wire.Flush()
 	tshark.Check(t, filepath.Join(r.dir, "isp.pcapng"))
 }
 
@@ -278,7 +279,7 @@ for q in $p; do wait $q || { cat /run/ping.*; exit 1; }; done`, n))
 	g.none("every user has hung up")
 	r.ispSessions(0, "every session has ended at the ISP")
 	for sid := range sids {
-		r.want(fmt.Sprintf("session %d is ended with a PADT", sid), 1, discovery(true, codePADT, sid))
+		r.want(fmt.Sprintf("session %d is ended with a PADT", sid), 1, capture.IsDiscovery(true, capture.PADT, sid))
 	}
 }
 

@@ -3,6 +3,8 @@ package guests
 import (
 	"fmt"
 	"testing"
+
+	"tributary/test/capture"
 )
 
 // TestHangup ends a session from every side it can end from. However it ends:
@@ -48,14 +50,14 @@ func TestHangup(t *testing.T) {
 			g := g.in(r)
 			r.dialAt("tcp "+bankTap, id, "")
 			l := g.up(1)[0]
-			seen := len(r.wire.all(padtOf(l.SessionID)))
+			seen := len(r.wire.All(padtOf(l.SessionID)))
 
 			tt.hangup(r, id, l)
 			r.want("the session is ended with a PADT", seen+1, padtOf(l.SessionID))
 			if tt.fromAC {
-				r.want("the PADT is the AC's", 1, discovery(false, codePADT, l.SessionID))
+				r.want("the PADT is the AC's", 1, capture.IsDiscovery(false, capture.PADT, l.SessionID))
 			} else {
-				r.want("the PADT is ours", 1, discovery(true, codePADT, l.SessionID))
+				r.want("the PADT is ours", 1, capture.IsDiscovery(true, capture.PADT, l.SessionID))
 			}
 			if tt.killed {
 				r.must(r.user, fmt.Sprintf("rm -f /run/ppp-l%d.pid", id))
@@ -71,8 +73,10 @@ func TestHangup(t *testing.T) {
 }
 
 // padtOf is a condition: a PADT of that session, from either side.
-func padtOf(sid uint16) func(ethFrame) bool {
-	return func(f ethFrame) bool { return f.typ == 0x8863 && f.code == codePADT && f.sid == sid }
+func padtOf(sid uint16) func(capture.Frame) bool {
+	return func(f capture.Frame) bool {
+		return f.EtherType == capture.Discovery && f.Code == capture.PADT && f.SessionID == sid
+	}
 }
 
 // TestStop ends the gateway with sessions up: the AC is told of each, the
@@ -86,7 +90,7 @@ func TestStop(t *testing.T) {
 	lines := g.up(3)
 	g.stop()
 	for _, l := range lines {
-		r.want(fmt.Sprintf("session %d is ended with a PADT", l.SessionID), 1, discovery(true, codePADT, l.SessionID))
+		r.want(fmt.Sprintf("session %d is ended with a PADT", l.SessionID), 1, capture.IsDiscovery(true, capture.PADT, l.SessionID))
 	}
 	r.ispSessions(0, "every session has ended at the ISP")
 	for id := 1; id <= 3; id++ {
@@ -105,14 +109,14 @@ func TestCrash(t *testing.T) {
 	g.kill()
 	r.hasEnded(1, "its line has gone down with the gateway")
 	r.hasEnded(2, "its line has gone down with the gateway")
-	if got := r.wire.all(discovery(true, codePADT, 0)); len(got) > 0 {
+	if got := r.wire.All(capture.IsDiscovery(true, capture.PADT, 0)); len(got) > 0 {
 		t.Fatalf("%d PADTs from a gateway that was killed", len(got))
 	}
 	r.ispSessions(2, "the ISP does not know yet")
 
 	g.start()
 	for _, l := range lines {
-		r.want(fmt.Sprintf("session %d, left over, is ended with a PADT", l.SessionID), 1, discovery(true, codePADT, l.SessionID))
+		r.want(fmt.Sprintf("session %d, left over, is ended with a PADT", l.SessionID), 1, capture.IsDiscovery(true, capture.PADT, l.SessionID))
 	}
 	r.ispSessions(0, "the ISP has freed the sessions")
 	r.dial(3, "")
@@ -131,7 +135,7 @@ func TestACReboot(t *testing.T) {
 
 	r.must(r.isp, "killall -9 pppoe-server pppd-kernel; killall -9 pppd") // the server first, so that it tells nobody
 	r.hasEnded(1, "the gateway has found the AC silent and hung up")
-	r.want("should the AC know the session after all, it learns that it has ended", 1, discovery(true, codePADT, l.SessionID))
+	r.want("should the AC know the session after all, it learns that it has ended", 1, capture.IsDiscovery(true, capture.PADT, l.SessionID))
 	g.none("the line is gone")
 
 	r.serve("")

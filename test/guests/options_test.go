@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+
+	"tributary/test/capture"
 )
 
 // TestOptions dials with the options that pppd's users set, against ISPs that
@@ -83,14 +85,14 @@ func TestVLAN(t *testing.T) {
 			r.dial(1, "")
 			r.ping(1, 3, 1464)
 			l := g.up(1)[0]
-			for _, f := range r.wire.all(func(f ethFrame) bool { return f.up }) {
-				if fmt.Sprint(f.vlans) != fmt.Sprint(tt.want) {
-					t.Errorf("frame to the ISP with VLANs %v, want %v", f.vlans, tt.want)
+			for _, f := range r.wire.All(func(f capture.Frame) bool { return f.Out }) {
+				if fmt.Sprint(f.VLANs) != fmt.Sprint(tt.want) {
+					t.Errorf("frame to the ISP with VLANs %v, want %v", f.VLANs, tt.want)
 					break
 				}
 			}
 			r.must(r.user, "kill $(head -n1 /run/ppp-l1.pid)")
-			r.want("the PADT has the tags too", 1, discovery(true, codePADT, l.SessionID))
+			r.want("the PADT has the tags too", 1, capture.IsDiscovery(true, capture.PADT, l.SessionID))
 			r.ispSessions(0, "the session has ended at the ISP")
 		})
 	}

@@ -6,6 +6,8 @@ import (
 	"os/exec"
 	"sync"
 	"testing"
+
+	"tributary/test/capture"
 )
 
 // startReference puts rp-pppoe's user-mode client in the gateway's place, one
@@ -67,5 +69,5 @@ func TestReference(t *testing.T) {
 	r.must(r.user, "kill $(head -n1 /run/ppp-l1.pid)")
 	r.hasEnded(1, "pppd was told to end")
 	r.ispSessions(0, "the user has hung up")
-	r.want("the client says so to the AC, or pppd at the AC does", 1, func(f ethFrame) bool { return f.code == codePADT })
+	r.want("the client says so to the AC, or pppd at the AC does", 1, func(f capture.Frame) bool { return f.Code == capture.PADT })
 }

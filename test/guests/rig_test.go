@@ -12,6 +12,7 @@ import (
 
 	"github.com/vishvananda/netlink"
 
+	"tributary/test/capture"
 	"tributary/test/guests/guest"
 	"tributary/test/sandbox"
 )
@@ -30,7 +31,7 @@ type rig struct {
 	dir       string // logs and captures: kept by go test -artifacts
 	isp, user *guest.Guest
 	uplink    string
-	wire      *capture
+	wire      *capture.Capture
 }
 
 // patience bounds every wait for a condition. A loaded machine is slow, not broken.
@@ -59,7 +60,7 @@ func newRig(t *testing.T, o rigOptions) *rig {
 		o.mtu = 1500
 	}
 	r.network(o)
-	r.wire = startCapture(t, "isp0", filepath.Join(r.dir, "isp.pcapng"))
+	r.wire = capture.Start(t, "isp0", filepath.Join(r.dir, "isp.pcapng"))
 
 	abs, err := filepath.Abs(work)
 	if err != nil {
@@ -228,7 +229,7 @@ func (r *rig) tellOnFailure() {
 		cancel()
 		r.t.Logf("guest %s:\n%s", g.Name, out)
 	}
-	r.t.Logf("last PPPoE control frames at the ISP:\n%s", r.wire.summary(30))
+	r.t.Logf("last PPPoE control frames at the ISP:\n%s", r.wire.Summary(30))
 }
 
 // logFile makes a file for a program's output and shows its end if the test fails.
@@ -258,4 +259,15 @@ func (r *rig) in(t *testing.T) *rig {
 	sub.t = t
 	t.Cleanup(sub.tellOnFailure)
 	return &sub
+}
+
+// want waits for n control frames in the capture that match.
+func (r *rig) want(why string, n int, match func(capture.Frame) bool) {
+	r.t.Helper()
+	r.eventually(why, func() error {
+		if got := r.wire.All(match); len(got) < n {
+			return fmt.Errorf("%d of %d such frames in the capture", len(got), n)
+		}
+		return nil
+	})
 }

@@ -9,6 +9,8 @@ import (
 
 	"github.com/creack/pty"
 	"golang.org/x/sys/unix"
+
+	"tributary/test/capture"
 )
 
 // TestSerial has the user at the other end of a serial cable: a null modem of
@@ -32,7 +34,7 @@ func TestSerial(t *testing.T) {
 		}
 		r.must(r.user, "kill $(cat /run/ppp-l*.pid | grep -x '[0-9]*')")
 		r.hasEnded(call, "pppd was told to end")
-		r.want("the session is ended with a PADT", call, discovery(true, codePADT, 0))
+		r.want("the session is ended with a PADT", call, capture.IsDiscovery(true, capture.PADT, 0))
 		r.ispSessions(0, "the session has ended at the ISP")
 	}
 }
@@ -56,7 +58,7 @@ func TestPTY(t *testing.T) {
 			t.Errorf("call %d: kind of line %q", call, l.Kind)
 		}
 		r.must(r.user, "killall -9 pppd; rm -f /run/ppp-l*.pid") // without a word of LCP
-		r.want("the session is ended with a PADT", call, discovery(true, codePADT, 0))
+		r.want("the session is ended with a PADT", call, capture.IsDiscovery(true, capture.PADT, 0))
 		r.ispSessions(0, "the session has ended at the ISP")
 	}
 }

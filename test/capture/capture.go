@@ -1,4 +1,7 @@
-package guests
+// Package capture records what passes a network interface during a test, and
+// takes PPPoE frames apart. It is the tests' own reading of RFC 2516, so that
+// it can contradict the gateway's.
+package capture
 
 import (
 	"encoding/binary"
@@ -16,41 +19,47 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// capture records what passes an interface: all of it in a pcapng file, up to
+// Capture records what passes one interface: all of it in a pcapng file, up to
 // a bound, and PPPoE discovery and PPP control in memory.
-type capture struct {
-	t  *testing.T
+type Capture struct {
 	fd int
 
 	mu     sync.Mutex
 	file   *pcapgo.NgWriter
 	size   int
-	frames []ethFrame
+	frames []Frame
 }
 
-// ethFrame is one PPPoE frame taken apart.
-type ethFrame struct {
-	up       bool // sent to the ISP
-	dst, src [6]byte
-	vlans    []uint16
-	tpids    []uint16
-	typ      uint16 // 0x8863 or 0x8864
-	code     byte
-	sid      uint16
-	payload  []byte
+// Frame is one PPPoE frame taken apart.
+type Frame struct {
+	Out       bool // the host sent it on the interface; a frame it received is not Out
+	Dst, Src  [6]byte
+	VLANs     []uint16 // outer first
+	TPIDs     []uint16
+	EtherType uint16 // Discovery or Session
+	Code      byte
+	SessionID uint16
+	Payload   []byte
 }
 
+// EtherTypes and codes of PPPoE (RFC 2516).
 const (
-	codePADI = 0x09
-	codePADO = 0x07
-	codePADR = 0x19
-	codePADS = 0x65
-	codePADT = 0xa7
+	Discovery = 0x8863
+	Session   = 0x8864
 
-	captureBound = 16 << 20
+	PADI = 0x09
+	PADO = 0x07
+	PADR = 0x19
+	PADS = 0x65
+	PADT = 0xa7
 )
 
-func startCapture(t *testing.T, ifname, file string) *capture {
+// bound is where the file stops taking data frames. Control frames go on.
+const bound = 16 << 20
+
+// Start records the interface in file until the test ends.
+
+func Start(t testing.TB, ifname, file string) *Capture {
 	t.Helper()
 	link, err := netlink.LinkByName(ifname)
 	if err != nil {
@@ -71,28 +80,28 @@ func startCapture(t *testing.T, ifname, file string) *capture {
 			t.Fatal("capture: ", err)
 		}
 	}
-	out, err := os.Create(file)
+	w, err := os.Create(file)
 	if err != nil {
 		t.Fatal(err)
 	}
-	w, err := pcapgo.NewNgWriter(out, layers.LinkTypeEthernet)
+	ng, err := pcapgo.NewNgWriter(w, layers.LinkTypeEthernet)
 	if err != nil {
 		t.Fatal(err)
 	}
-	c := &capture{t: t, fd: fd, file: w}
+	c := &Capture{fd: fd, file: ng}
 	stop, done := make(chan struct{}), make(chan struct{})
 	go func() { defer close(done); c.read(stop) }()
 	t.Cleanup(func() {
 		close(stop)
 		<-done
 		unix.Close(fd)
-		c.flush()
-		out.Close()
+		c.Flush()
+		w.Close()
 	})
 	return c
 }
 
-func (c *capture) read(stop chan struct{}) {
+func (c *Capture) read(stop chan struct{}) {
 	buf, oob := make([]byte, 1<<16), make([]byte, 256)
 	for {
 		select {
@@ -104,8 +113,8 @@ func (c *capture) read(stop chan struct{}) {
 		if err != nil {
 			continue // the receive time-out, or the interface is down
 		}
-		up := from.(*unix.SockaddrLinklayer).Pkttype == unix.PACKET_OUTGOING
-		c.add(up, retag(buf[:n], oob[:oobn]))
+		out := from.(*unix.SockaddrLinklayer).Pkttype == unix.PACKET_OUTGOING
+		c.add(out, retag(buf[:n], oob[:oobn]))
 	}
 }
 
@@ -127,12 +136,12 @@ func retag(b, oob []byte) []byte {
 	return append([]byte(nil), b...)
 }
 
-func (c *capture) add(up bool, b []byte) {
-	f, isPPPoE := parseEth(up, b)
-	control := isPPPoE && (f.typ == 0x8863 || len(f.payload) > 0 && f.payload[0] >= 0x80)
+func (c *Capture) add(out bool, b []byte) {
+	f, isPPPoE := parse(out, b)
+	control := isPPPoE && (f.EtherType == Discovery || len(f.Payload) > 0 && f.Payload[0] >= 0x80)
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.size < captureBound || control {
+	if c.size < bound || control {
 		c.size += len(b)
 		c.file.WritePacket(gopacket.CaptureInfo{Timestamp: time.Now(), CaptureLength: len(b), Length: len(b)}, b)
 	}
@@ -141,51 +150,52 @@ func (c *capture) add(up bool, b []byte) {
 	}
 }
 
-func (c *capture) flush() {
+// Flush writes out what is recorded so far, for a reader of the file.
+func (c *Capture) Flush() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.file.Flush()
 }
 
-func parseEth(up bool, b []byte) (f ethFrame, ok bool) {
+func parse(out bool, b []byte) (f Frame, ok bool) {
 	if len(b) < 14 {
 		return f, false
 	}
-	f.up = up
-	copy(f.dst[:], b)
-	copy(f.src[:], b[6:])
+	f.Out = out
+	copy(f.Dst[:], b)
+	copy(f.Src[:], b[6:])
 	for b = b[12:]; len(b) >= 4; b = b[4:] {
-		f.typ = binary.BigEndian.Uint16(b)
-		if f.typ != 0x8100 && f.typ != 0x88a8 {
+		f.EtherType = binary.BigEndian.Uint16(b)
+		if f.EtherType != 0x8100 && f.EtherType != 0x88a8 {
 			break
 		}
-		f.tpids = append(f.tpids, f.typ)
-		f.vlans = append(f.vlans, binary.BigEndian.Uint16(b[2:])&0xfff)
+		f.TPIDs = append(f.TPIDs, f.EtherType)
+		f.VLANs = append(f.VLANs, binary.BigEndian.Uint16(b[2:])&0xfff)
 	}
-	if (f.typ != 0x8863 && f.typ != 0x8864) || len(b) < 8 {
+	if (f.EtherType != Discovery && f.EtherType != Session) || len(b) < 8 {
 		return f, false
 	}
 	n := int(binary.BigEndian.Uint16(b[6:]))
 	if n > len(b)-8 {
 		return f, false
 	}
-	f.code, f.sid, f.payload = b[3], binary.BigEndian.Uint16(b[4:]), b[8:8+n]
+	f.Code, f.SessionID, f.Payload = b[3], binary.BigEndian.Uint16(b[4:]), b[8:8+n]
 	return f, true
 }
 
 // discovery is a condition: a discovery packet of that code in that direction;
 // sid 0 is any.
-func discovery(up bool, code byte, sid uint16) func(ethFrame) bool {
-	return func(f ethFrame) bool {
-		return f.typ == 0x8863 && f.up == up && f.code == code && (sid == 0 || f.sid == sid)
+func IsDiscovery(out bool, code byte, sid uint16) func(Frame) bool {
+	return func(f Frame) bool {
+		return f.EtherType == Discovery && f.Out == out && f.Code == code && (sid == 0 || f.SessionID == sid)
 	}
 }
 
-// all returns the control frames so far that match.
-func (c *capture) all(match func(ethFrame) bool) []ethFrame {
+// All returns the control frames so far that match.
+func (c *Capture) All(match func(Frame) bool) []Frame {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	var out []ethFrame
+	var out []Frame
 	for _, f := range c.frames {
 		if match(f) {
 			out = append(out, f)
@@ -194,26 +204,14 @@ func (c *capture) all(match func(ethFrame) bool) []ethFrame {
 	return out
 }
 
-// want waits for n control frames that match.
-func (r *rig) want(why string, n int, match func(ethFrame) bool) []ethFrame {
-	r.t.Helper()
-	var got []ethFrame
-	r.eventually(why, func() error {
-		if got = r.wire.all(match); len(got) < n {
-			return fmt.Errorf("%d of %d such frames in the capture", len(got), n)
-		}
-		return nil
-	})
-	return got
-}
-
-func (c *capture) summary(n int) string {
-	all := c.all(func(ethFrame) bool { return true })
+// Summary has the last n control frames, a line each.
+func (c *Capture) Summary(n int) string {
+	all := c.All(func(Frame) bool { return true })
 	var b strings.Builder
 	for _, f := range all[max(0, len(all)-n):] {
-		dir := map[bool]string{true: "->", false: "<-"}[f.up]
-		name := map[byte]string{codePADI: "PADI", codePADO: "PADO", codePADR: "PADR", codePADS: "PADS", codePADT: "PADT", 0: "session"}[f.code]
-		fmt.Fprintf(&b, "%s %x>%x vlan %v %s sid %d %x\n", dir, f.src, f.dst, f.vlans, name, f.sid, f.payload[:min(len(f.payload), 32)])
+		dir := map[bool]string{true: "->", false: "<-"}[f.Out]
+		name := map[byte]string{PADI: "PADI", PADO: "PADO", PADR: "PADR", PADS: "PADS", PADT: "PADT", 0: "session"}[f.Code]
+		fmt.Fprintf(&b, "%s %x>%x vlan %v %s sid %d %x\n", dir, f.Src, f.Dst, f.VLANs, name, f.SessionID, f.Payload[:min(len(f.Payload), 32)])
 	}
 	return b.String()
 }

@@ -1,0 +1,138 @@
+package main
+
+import (
+	"bufio"
+	"encoding/json"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+)
+
+// event is one line of go test -json (go doc test2json).
+type event struct {
+	Action     string
+	Package    string
+	ImportPath string // of build-output
+	Test       string
+	Output     string
+	Elapsed    float64
+}
+
+// result is one test, or one package that failed outside of its tests.
+type result struct {
+	name   string // package and test
+	output []string
+	action string // pass, fail, skip; "" while it runs
+}
+
+type results struct {
+	tests  []*result
+	byName map[string]*result
+	noise  []string // lines that are not events: a compiler's, a crash's
+	failed bool     // some package failed
+}
+
+func (r *results) get(name string) *result {
+	if r.byName == nil {
+		r.byName = make(map[string]*result)
+	}
+	t := r.byName[name]
+	if t == nil {
+		t = &result{name: name}
+		r.byName[name], r.tests = t, append(r.tests, t)
+	}
+	return t
+}
+
+func (r *results) read(in io.Reader) error {
+	s := bufio.NewScanner(in)
+	s.Buffer(nil, 64<<20)
+	for s.Scan() {
+		var e event
+		if json.Unmarshal(s.Bytes(), &e) != nil || e.Action == "" {
+			r.noise = append(r.noise, s.Text())
+			continue
+		}
+		name := strings.TrimPrefix(e.Package, "tributary/")
+		if e.Package == "" {
+			name = e.ImportPath
+		}
+		if e.Test != "" {
+			name += " " + e.Test
+		}
+		switch e.Action {
+		case "output", "build-output":
+			t := r.get(name)
+			t.output = append(t.output, e.Output)
+		case "pass", "fail", "skip":
+			if e.Test == "" {
+				r.failed = r.failed || e.Action == "fail"
+				if e.Action != "fail" {
+					continue // a package's pass is its tests' pass; its skip is having none
+				}
+			}
+			r.get(name).action = e.Action
+		}
+	}
+	return s.Err()
+}
+
+// write prints the report and says whether all is well.
+func (r *results) write(w io.Writer, skipsFail bool) bool {
+	isTest := func(t *result) bool { return strings.Contains(t.name, " ") }
+	var passed, failed, skipped int
+	for _, t := range r.tests {
+		switch {
+		case t.action == "pass":
+			passed++
+		case t.action == "skip":
+			skipped++
+			fmt.Fprintf(w, "SKIP %s: %s\n", t.name, reason(t.output))
+		case t.action == "fail" && !isTest(t):
+			// The package; its tests, if they could run at all, are counted themselves.
+			if !slices.ContainsFunc(r.tests, func(s *result) bool {
+				return s.action != "pass" && s.action != "skip" && strings.HasPrefix(s.name, t.name+" ")
+			}) {
+				failed++
+			}
+			fmt.Fprintf(w, "FAIL %s\n%s", t.name, strings.Join(t.output, ""))
+		case t.action == "fail":
+			failed++
+			fmt.Fprintf(w, "FAIL %s\n%s", t.name, strings.Join(t.output, ""))
+		case isTest(t): // began, and never ended: the process died
+			failed++
+			fmt.Fprintf(w, "FAIL %s did not end\n%s", t.name, strings.Join(t.output, ""))
+		case r.failed: // what a compiler said
+			fmt.Fprintf(w, "%s\n%s", t.name, strings.Join(t.output, ""))
+		}
+	}
+	for _, line := range r.noise {
+		fmt.Fprintln(w, line)
+	}
+	ok := failed == 0 && !r.failed && passed > 0
+	if skipped > 0 && skipsFail {
+		fmt.Fprintf(w, "with CI=true nothing may be skipped\n")
+		ok = false
+		failed, skipped = failed+skipped, 0
+	}
+	if r.failed && failed == 0 {
+		failed = 1
+	}
+	fmt.Fprintf(w, "%d passed, %d failed", passed, failed)
+	if skipped > 0 {
+		fmt.Fprintf(w, ", %d skipped", skipped)
+	}
+	fmt.Fprintln(w)
+	return ok
+}
+
+// reason is what a skipped test gave as its reason.
+func reason(output []string) string {
+	for _, line := range output {
+		if line = strings.TrimSpace(line); line != "" && !strings.HasPrefix(line, "===") && !strings.HasPrefix(line, "---") {
+			return line
+		}
+	}
+	return "no reason given"
+}
