@@ -6,11 +6,11 @@ import (
 )
 
 // vendorTR101 is the SMI enterprise number of the Broadband Forum (then ADSL
-// Forum), which starts the Vendor-Specific tag of TR-101 issue 2 section 3.9.2.
+// Forum), which starts the Vendor-Specific tag of TR-101 issue 2.
 const vendorTR101 = 0x00000de9
 
-// MaxLineID bounds CircuitID and RemoteID in octets (TR-101 issue 2, R-124 and
-// R-126; RFC 4679 sections 3.3.1 and 3.3.2).
+// MaxLineID bounds CircuitID and RemoteID in octets (TR-101 issue 2; RFC 4679
+// sections 3.3.1 and 3.3.2 for the same two in RADIUS).
 const MaxLineID = 63
 
 // Errors of AccessLine.
@@ -38,7 +38,8 @@ type SubOption struct {
 }
 
 // AccessLine is what an access node says of the line a session came from, in a
-// Vendor-Specific tag of TR-101. The zero value says nothing.
+// Vendor-Specific tag of TR-101. The zero value says nothing. The ids are as the
+// node wrote them, which need not be text; see PrintableText.
 type AccessLine struct {
 	CircuitID string // Agent-Circuit-ID: which port; empty is absent
 	RemoteID  string // Agent-Remote-ID: which customer; empty is absent
@@ -145,8 +146,8 @@ func isRate(data []byte) bool { return len(data) == 4 && binary.BigEndian.Uint32
 
 // SetAccessLine returns tags with line as the only access-line tag: whatever a
 // subscriber wrote into one is taken out and never trusted, as an access node
-// does (TR-101 issue 2, R-129). A nil line only takes out. Other vendors' tags
-// stay. The result may share tags' array only if nothing was taken out of it.
+// has to do. A nil line only takes out. Other vendors' tags
+// stay. The result shares no array with tags.
 func SetAccessLine(tags []Tag, line *Tag) []Tag {
 	var out []Tag
 	for _, t := range tags {

@@ -161,9 +161,10 @@ func (s *Server) sendPADS(src MAC, p Packet, b *packetBuilder) bool {
 	return true
 }
 
-// newID is a session id that is not in use and was given back as long ago as
-// can be: frames of a session that has just ended may still be under way. There
-// is one, since there are fewer sessions than ids.
+// newID is a session id that is not in use. They are taken in turn, so that one
+// that was given back comes again only after all others: frames of a session
+// that has just ended may still be under way. There is one, since inputPADR has
+// seen that fewer than maxSessions are open.
 func (s *Server) newID() uint16 {
 	for {
 		id := s.nextID

@@ -14,8 +14,7 @@ type Send struct {
 // ClientOpened, ClientFailed, ClientClosed, ClientDone or TagDropped.
 type ClientOut interface{ clientOut() }
 
-// ServerOut is what Server.Next yields: Send, ServerOpened, ServerClosed or
-// TagDropped.
+// ServerOut is what Server.Next yields: Send, ServerOpened or ServerClosed.
 type ServerOut interface{ serverOut() }
 
 // ClientOffer is a PADO that has come in, acceptable or not.
@@ -90,7 +89,6 @@ func (TagDropped) clientOut()    {}
 func (Send) serverOut()         {}
 func (ServerOpened) serverOut() {}
 func (ServerClosed) serverOut() {}
-func (TagDropped) serverOut()   {}
 
 // FailReason is why a client gave up, as one word fit for logs and metrics.
 type FailReason string
