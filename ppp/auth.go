@@ -5,6 +5,7 @@ import (
 	"crypto/subtle"
 	"encoding/binary"
 	"fmt"
+	"time"
 )
 
 // AuthMethod is one authentication protocol as LCP negotiates it: the protocol
@@ -42,6 +43,17 @@ func ParseAuthMethod(name string) (m AuthMethod, ok bool) {
 		}
 	}
 	return AuthNone, false
+}
+
+// protocol is the method's Protocol field, 0 for AuthNone.
+func (m AuthMethod) protocol() Protocol {
+	switch m {
+	case AuthPAP:
+		return ProtoPAP
+	case AuthCHAPMD5:
+		return ProtoCHAP
+	}
+	return 0
 }
 
 // appendOption appends the Authentication-Protocol option that asks for m.
@@ -88,4 +100,122 @@ func CHAPMD5(id uint8, secret string, challenge []byte) [md5.Size]byte {
 func VerifyCHAPMD5(id uint8, secret string, challenge, response []byte) bool {
 	want := CHAPMD5(id, secret, challenge)
 	return subtle.ConstantTimeCompare(want[:], response) == 1
+}
+
+// authRole is one end of one authentication protocol: the authenticator, or
+// the peer that proves itself (RFC 1334 section 2, RFC 1994 section 2). A
+// further protocol is one more pair of these and a line in startAuth.
+type authRole interface {
+	start(now time.Time)
+	takes(p Protocol, c Code) bool // whether such a packet is for this role
+	input(now time.Time, in Packet)
+	tick(now time.Time)
+	deadline() time.Time
+}
+
+// authenticator is the role that has the peer prove itself.
+type authenticator interface {
+	authRole
+	result(now time.Time, ok bool, message string) // the owner's answer to its AuthRequest
+}
+
+// startAuth begins whatever authentication LCP settled on.
+func (l *Link) startAuth(now time.Time) {
+	switch l.lcp.want.auth {
+	case AuthPAP:
+		l.demand = &papAuthenticator{l: l}
+	case AuthCHAPMD5:
+		l.demand = &chapAuthenticator{l: l}
+	}
+	switch l.lcp.peer.auth {
+	case AuthPAP:
+		l.proof = &papPeer{l: l}
+	case AuthCHAPMD5:
+		l.proof = &chapPeer{l: l}
+	}
+	if l.demand != nil || l.proof != nil {
+		l.authLimit = now.Add(l.cfg.AuthTimeout)
+	}
+	if l.demand != nil {
+		l.demand.start(now)
+	}
+	if l.proof != nil {
+		l.proof.start(now)
+	}
+}
+
+func (l *Link) stopAuth() {
+	l.demand, l.proof = nil, nil
+	l.peerProved, l.weProved, l.peerName = false, false, ""
+	l.authPending, l.authLimit = 0, time.Time{}
+}
+
+// authenticating reports whether p is in use to authenticate either end.
+func (l *Link) authenticating(p Protocol) bool {
+	return l.lcp.want.auth.protocol() == p || l.lcp.peer.auth.protocol() == p
+}
+
+func (l *Link) authInput(now time.Time, p Protocol, info []byte) {
+	in, err := ParsePacket(info)
+	switch {
+	case err != nil:
+		l.counters.Malformed++
+	case l.demand != nil && l.demand.takes(p, in.Code):
+		l.demand.input(now, in)
+	case l.proof != nil && l.proof.takes(p, in.Code):
+		l.proof.input(now, in)
+	default:
+		l.counters.Unexpected++
+	}
+}
+
+func (l *Link) tickAuth(now time.Time) {
+	if !l.authLimit.IsZero() && !now.Before(l.authLimit) {
+		l.fail(now, ReasonAuthTimedOut, "")
+		return
+	}
+	if l.demand != nil {
+		l.demand.tick(now)
+	}
+	if l.proof != nil {
+		l.proof.tick(now)
+	}
+}
+
+// askAuth emits an AuthRequest.
+func (l *Link) askAuth(r AuthRequest) {
+	l.lastRequest++
+	r.ID = l.lastRequest
+	l.authPending = r.ID
+	l.emit(r)
+}
+
+// AuthResult answers the AuthRequest id: whether the peer is who it says it
+// is, and a text for it (at most 253 octets are sent). It reports whether the
+// answer was still wanted; one that is late or given twice is ignored.
+func (l *Link) AuthResult(now time.Time, id uint32, ok bool, message string) bool {
+	l.queue.begin()
+	if id == 0 || id != l.authPending {
+		return false
+	}
+	l.authPending = 0
+	l.demand.result(now, ok, message[:min(len(message), maxText)])
+	return true
+}
+
+// peerIsProved ends the peer's authentication well.
+func (l *Link) peerIsProved(now time.Time, m AuthMethod, name string) {
+	l.peerProved, l.peerName = true, name
+	if l.network {
+		l.authLimit = time.Time{}
+	}
+	l.emit(Authenticated{Method: m, Name: name})
+	l.proceed(now)
+}
+
+// weAreProved ends ours well.
+func (l *Link) weAreProved(now time.Time, m AuthMethod, message []byte) {
+	l.weProved = true
+	l.emit(Authenticated{Local: true, Method: m, Name: l.cfg.Name, Message: Printable(message)})
+	l.proceed(now)
 }
