@@ -1,6 +1,8 @@
 package ppp
 
-import "time"
+import (
+	"time"
+)
 
 // Link is one end of a PPP link: LCP, authentication and IPCP in one machine.
 // It does no I/O, starts no goroutine and reads no clock; it is not safe for
@@ -22,59 +24,28 @@ import "time"
 // Data frames pass beside the Link: the owner carries IPv4 between NetworkUp
 // and NetworkDown itself. It may give them to Input too; they are dropped there.
 type Link struct {
-	cfg LinkConfig
+	cfg  LinkConfig
+	lcp  lcp
+	ipcp ipcp
+
+	// Authentication. demand has the peer prove itself, proof proves us;
+	// nil where LCP settled on none.
+	demand               authenticator
+	proof                authRole
+	peerProved, weProved bool
+	peerName             string
+	authLimit            time.Time // AuthTimeout from its start; zero if nothing is to be proved
+	authPending          uint32    // ID of the AuthRequest without an answer; 0 is none
+	lastRequest          uint32    // ID of the last AuthRequest or AddressRequest
+	network              bool      // the network phase was reached
+	active               bool      // since the first Configure-Request, until Finished
+	heard                bool      // the peer has sent LCP, since the carrier came up
+	reason               Reason    // why it goes down, once that is known
+	message              string    // the peer's words about it
+
+	queue    queue
+	counters LinkCounters
 }
-
-// NewLink returns a Link that is closed and whose carrier is down.
-func NewLink(c LinkConfig) *Link { return &Link{cfg: c.withDefaults()} }
-
-// Up says that the carrier is there. If the link is open, negotiation begins.
-func (l *Link) Up(now time.Time) {}
-
-// Down says that the carrier is gone. What was up comes down, without a word
-// to the peer, and Finished follows with ReasonLowerDown.
-func (l *Link) Down(now time.Time) {}
-
-// Open says that the link is wanted. Open on an open link does nothing, on a
-// finished one it starts anew.
-func (l *Link) Open(now time.Time) {}
-
-// Close says that the link is not wanted any longer. The peer is told; Finished
-// follows when it has acknowledged that, or has not for long enough.
-func (l *Link) Close(now time.Time) {}
-
-// Input takes a frame from the peer, starting at its Protocol field, which may
-// be compressed. The Link keeps no reference to it. What is malformed or comes
-// at the wrong time is dropped and counted.
-func (l *Link) Input(now time.Time, frame []byte) {}
-
-// Tick lets happen what Deadline was for.
-func (l *Link) Tick(now time.Time) {}
-
-// Deadline is when Tick is to be called next; zero if nothing waits for time.
-func (l *Link) Deadline() time.Time { return time.Time{} }
-
-// Next yields the next Out, false if there is none.
-func (l *Link) Next() (Out, bool) { return nil, false }
-
-// AuthResult answers the AuthRequest id: whether the peer is who it says it
-// is, and a text for it (at most 253 octets are sent). It reports whether the
-// answer was still wanted; one that is late or given twice is ignored.
-func (l *Link) AuthResult(now time.Time, id uint32, ok bool, message string) bool { return false }
-
-// Address answers the AddressRequest id. It reports whether the assignment is
-// in force now; if not (the link went down meanwhile) the address is still the
-// caller's. The Link gives an address back with LCPDown.
-func (l *Link) Address(now time.Time, id uint32, a Assignment) bool { return false }
-
-// Phase is where the link stands (RFC 1661 section 3.2).
-func (l *Link) Phase() Phase { return PhaseDead }
-
-// IPv4Open reports whether IPv4 may flow: it is true from NetworkUp to NetworkDown.
-func (l *Link) IPv4Open() bool { return false }
-
-// Counters says what was dropped, since NewLink.
-func (l *Link) Counters() LinkCounters { return LinkCounters{} }
 
 // LinkCounters counts the frames that a Link did not act upon, and why.
 type LinkCounters struct {
@@ -84,4 +55,278 @@ type LinkCounters struct {
 	Stale      uint64 // an answer to nothing we asked, or to what we asked before
 	Rejected   uint64 // answered with a Code-Reject or Protocol-Reject
 	Overflow   uint64 // frames not sent because Next was not called
+}
+
+// NewLink returns a Link that is closed and whose carrier is down.
+func NewLink(c LinkConfig) *Link {
+	l := &Link{cfg: c.withDefaults()}
+	l.lcp.init(l, ProtoLCP, &l.lcp)
+	l.ipcp.init(l, ProtoIPCP, &l.ipcp)
+	return l
+}
+
+// Up says that the carrier is there. If the link is open, negotiation begins.
+func (l *Link) Up(now time.Time) {
+	l.queue.begin()
+	l.heard = false
+	l.lcp.event(now, evUp, Packet{})
+}
+
+// Down says that the carrier is gone. What was up comes down, without a word
+// to the peer, and Finished follows with ReasonLowerDown.
+func (l *Link) Down(now time.Time) {
+	l.queue.begin()
+	l.cause(ReasonLowerDown, "")
+	l.lcp.event(now, evDown, Packet{})
+	l.lcpFinished(now)
+}
+
+// Open says that the link is wanted. Open on an open link does nothing, on a
+// finished one it starts anew.
+func (l *Link) Open(now time.Time) {
+	l.queue.begin()
+	if l.lcp.state != stOpened {
+		l.reason, l.message = "", ""
+	}
+	l.lcp.event(now, evOpen, Packet{})
+}
+
+// Close says that the link is not wanted any longer. The peer is told; Finished
+// follows when it has acknowledged that, or has not for long enough.
+func (l *Link) Close(now time.Time) {
+	l.queue.begin()
+	l.cause(ReasonClosed, "")
+	l.lcp.event(now, evClose, Packet{})
+}
+
+// Input takes a frame from the peer, starting at its Protocol field, which may
+// be compressed. The Link keeps no reference to it. What is malformed or comes
+// at the wrong time is dropped and counted.
+func (l *Link) Input(now time.Time, frame []byte) {
+	l.queue.begin()
+	p, info, ok := Split(frame)
+	switch {
+	case !ok:
+		l.counters.Malformed++
+	case p == ProtoIPv4 && l.cfg.IPv4 != nil:
+		// The owner's, once it may flow. RFC 1661 section 3.5: network-layer
+		// packets "received when the corresponding NCP is not in the Opened
+		// state MUST be silently discarded."
+		if !l.ipcp.open {
+			l.counters.Unexpected++
+		}
+	case len(info) > max(DefaultMRU, l.cfg.MRU):
+		l.counters.TooLong++
+	case p == ProtoLCP:
+		l.heard = true
+		l.lcp.input(now, info)
+	case l.lcp.state != stOpened:
+		// RFC 1661 section 3.4: "Any non-LCP packets received during this
+		// phase MUST be silently discarded."
+		l.counters.Unexpected++
+	case p == ProtoPAP || p == ProtoCHAP:
+		l.authInput(now, p, info)
+	case !l.network:
+		// RFC 1661 section 3.5: of other packets in the Authenticate phase:
+		// "All other packets received during this phase MUST be silently discarded."
+		l.counters.Unexpected++
+	case p == ProtoIPCP && l.cfg.IPv4 != nil:
+		l.ipcp.input(now, info)
+	default:
+		l.rejectProtocol(p, info)
+	}
+}
+
+// rejectProtocol: RFC 1661 section 5.7: "The Rejected-Information field [...]
+// begins with the Information field [...]. The Rejected-Information MUST be
+// truncated to comply with the peer's established MRU."
+func (l *Link) rejectProtocol(p Protocol, info []byte) {
+	l.counters.Rejected++
+	data := AppendProtocol(make([]byte, 0, 2+len(info)), p)
+	data = append(data, info...)
+	l.send(ProtoLCP, Packet{ProtocolReject, l.lcp.nextID(), l.cut(data, HeaderLen)})
+}
+
+// Tick lets happen what Deadline was for.
+func (l *Link) Tick(now time.Time) {
+	l.queue.begin()
+	l.lcp.tick(now)
+	l.lcp.tickEcho(now)
+	l.tickAuth(now)
+	l.ipcp.tick(now)
+}
+
+// Deadline is when Tick is to be called next; zero if nothing waits for time.
+func (l *Link) Deadline() time.Time {
+	d := earlier(l.lcp.deadline, l.lcp.echoAt)
+	d = earlier(d, l.ipcp.deadline)
+	d = earlier(d, l.authLimit)
+	if l.demand != nil {
+		d = earlier(d, l.demand.deadline())
+	}
+	if l.proof != nil {
+		d = earlier(d, l.proof.deadline())
+	}
+	return d
+}
+
+// earlier is the earlier of two deadlines, of which zero is none.
+func earlier(a, b time.Time) time.Time {
+	if a.IsZero() || !b.IsZero() && b.Before(a) {
+		return b
+	}
+	return a
+}
+
+// Next yields the next Out, false if there is none.
+func (l *Link) Next() (Out, bool) { return l.queue.next() }
+
+// Phase is where the link stands (RFC 1661 section 3.2).
+func (l *Link) Phase() Phase {
+	switch s := l.lcp.state; {
+	case s == stOpened && l.network:
+		return PhaseNetwork
+	case s == stOpened:
+		return PhaseAuthenticate
+	case s.negotiating():
+		return PhaseEstablish
+	case s == stClosing || s == stStopping:
+		return PhaseTerminate
+	}
+	return PhaseDead
+}
+
+// IPv4Open reports whether IPv4 may flow: it is true from NetworkUp to NetworkDown.
+func (l *Link) IPv4Open() bool { return l.ipcp.open }
+
+// Counters says what was dropped, since NewLink.
+func (l *Link) Counters() LinkCounters { return l.counters }
+
+// lcpUp is LCP's This-Layer-Up.
+func (l *Link) lcpUp(now time.Time) {
+	l.reason, l.message = "", "" // a Terminate-Request during negotiation is history
+	l.emit(l.lcp.params())
+	l.emit(LCPUp{PeerAuth: l.lcp.want.auth, LocalAuth: l.lcp.peer.auth})
+	l.lcp.startEcho(now)
+	l.startAuth(now)
+	l.proceed(now)
+}
+
+// proceed goes on to the network phase when nothing is left to be proved. RFC
+// 1661 section 3.5: "Advancement from the Authentication phase to the
+// Network-Layer Protocol phase MUST NOT occur until authentication has completed."
+func (l *Link) proceed(now time.Time) {
+	if l.network || l.demand != nil && !l.peerProved || l.proof != nil && !l.weProved {
+		return
+	}
+	l.network = true
+	l.authLimit = time.Time{}
+	if l.cfg.IPv4 != nil {
+		l.ipcp.event(now, evOpen, Packet{})
+		l.ipcp.event(now, evUp, Packet{})
+	}
+}
+
+// lcpDown is LCP's This-Layer-Down: all that came up since its Up goes down.
+func (l *Link) lcpDown(now time.Time) {
+	l.ipcp.event(now, evDown, Packet{})
+	l.ipcp.forget()
+	l.stopAuth()
+	l.network = false
+	l.lcp.echoAt = time.Time{}
+	l.emit(Params{Line: DefaultLineParams, SendMRU: min(DefaultMRU, l.cfg.MaxMRU), RecvMRU: DefaultMRU})
+	reason := l.reason
+	if reason == "" {
+		reason = ReasonRenegotiated
+	}
+	l.emit(LCPDown{Reason: reason, Message: l.message})
+}
+
+// lcpFinished is LCP's This-Layer-Finished.
+func (l *Link) lcpFinished(time.Time) {
+	if l.active {
+		switch {
+		case l.reason != "":
+		case l.heard:
+			l.reason = ReasonNotConverging
+		default:
+			l.reason = ReasonNoAnswer
+		}
+		l.emit(Finished{Reason: l.reason, Message: l.message})
+	}
+	l.active, l.reason, l.message = false, "", ""
+}
+
+// cause notes why the link goes down, unless that is known already.
+func (l *Link) cause(r Reason, message string) {
+	if l.reason == "" {
+		l.reason, l.message = r, message
+	}
+}
+
+// fail gives the link up, for a reason of its own.
+func (l *Link) fail(now time.Time, r Reason, message string) {
+	l.reason, l.message = r, message
+	l.lcp.event(now, evClose, Packet{})
+}
+
+// sendMRU is the most information that the peer takes in one frame.
+func (l *Link) sendMRU() int {
+	mru := DefaultMRU
+	if l.lcp.peer.mru != 0 && l.lcp.state == stOpened {
+		mru = l.lcp.peer.mru
+	}
+	return min(mru, l.cfg.MaxMRU)
+}
+
+// cut truncates data to what fits the peer's MRU behind header octets.
+func (l *Link) cut(data []byte, header int) []byte {
+	return data[:min(len(data), l.sendMRU()-header)]
+}
+
+func (l *Link) send(proto Protocol, p Packet) {
+	if !l.queue.send(proto, p) {
+		l.counters.Overflow++
+	}
+}
+
+func (l *Link) emit(o Out) { l.queue.outs = append(l.queue.outs, o) }
+
+// maxQueuedFrames bounds what an owner that does not call Next lets pile up.
+const maxQueuedFrames = 64
+
+// queue holds the Outs until Next. The frames are in one arena, used again
+// once the owner has taken them all.
+type queue struct {
+	outs  []Out
+	head  int
+	arena []byte
+}
+
+// begin starts an input: frames that Next gave are not valid any longer.
+func (q *queue) begin() {
+	if q.head < len(q.outs) {
+		return
+	}
+	clear(q.outs)
+	q.outs, q.head, q.arena = q.outs[:0], 0, q.arena[:0]
+}
+
+func (q *queue) send(proto Protocol, p Packet) bool {
+	if len(q.outs)-q.head >= maxQueuedFrames {
+		return false
+	}
+	n := len(q.arena)
+	q.arena = p.AppendFrame(q.arena, proto)
+	q.outs = append(q.outs, SendFrame{q.arena[n:len(q.arena):len(q.arena)]})
+	return true
+}
+
+func (q *queue) next() (Out, bool) {
+	if q.head == len(q.outs) {
+		return nil, false
+	}
+	o := q.outs[q.head]
+	q.head++
+	return o, true
 }

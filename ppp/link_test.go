@@ -1,0 +1,39 @@
+package ppp
+
+import (
+	"net/netip"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+func TestLinkComesUp(t *testing.T) {
+	for _, m := range []AuthMethod{AuthNone, AuthPAP, AuthCHAPMD5} {
+		t.Run(m.String(), func(t *testing.T) {
+			var methods []AuthMethod
+			if m != AuthNone {
+				methods = []AuthMethod{m}
+			}
+			p := newISP(t, server(methods...), client("user", "secret"))
+			p.begin()
+			p.runUntil("both ends are up", time.Second, p.bothUp)
+			dns := [2]netip.Addr{netip.MustParseAddr("192.0.2.53"), netip.MustParseAddr("192.0.2.54")}
+			want := NetworkUp{Local: netip.MustParseAddr("198.51.100.7"), Peer: netip.MustParseAddr("192.0.2.1"), DNS: dns}
+			if d := cmp.Diff(want, *p.b.net, cmp.Comparer(func(a, b netip.Addr) bool { return a == b })); d != "" {
+				t.Errorf("client's addresses: %s", d)
+			}
+			if p.a.net.Local != want.Peer || p.a.net.Peer != want.Local {
+				t.Errorf("server's addresses: %+v", p.a.net)
+			}
+			if m != AuthNone {
+				a, _ := last[Authenticated](p.a)
+				b, _ := last[Authenticated](p.b)
+				if a.Name != "user" || a.Local || !b.Local || b.Message != "hello user" {
+					t.Errorf("authenticated: server %+v, client %+v", a, b)
+				}
+			}
+			t.Logf("%d frames, %v", p.frames, p.now.Sub(start))
+		})
+	}
+}
