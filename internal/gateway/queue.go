@@ -12,7 +12,7 @@ import (
 type queueConfig struct {
 	frames int           // data frames at most
 	delay  time.Duration // CoDel's target, unless the line is too slow for it
-	speed  int           // bit/s of the line, 0 if it has none of its own
+	speed  int           // bit/s of the line at most, 0 if it has none of its own
 }
 
 const (
@@ -26,6 +26,8 @@ const (
 	// octetBits is what one octet takes on an asynchronous line: a start bit,
 	// eight of data, a stop bit.
 	octetBits = 10
+	// minSpeed bounds how slow a line can seem that stood still for a while.
+	minSpeed = 2400
 )
 
 // queue is what waits for one line, downstream. It is bounded in frames and in
@@ -40,34 +42,45 @@ type queue struct {
 	codel   uint64 // data frames dropped because they had waited too long
 	full    uint64 // frames refused because the queue was at a bound
 
+	controls int // control frames waiting, in either list
 	codelState
-	controls int           // control frames waiting, in either list
-	frames   int           // bound of data, in frames
-	octets   int           // bound of data, in octets
-	batch    int           // octets of data that popBatch gives at once
-	wait     time.Duration // bound of data, in time
+
+	delay  time.Duration // as configured
+	limit  int           // speed as configured
+	frames int           // bound of data, in frames
+	writes writeRate
+
+	// These follow from the speed.
 	target   time.Duration
 	interval time.Duration
+	wait     time.Duration // bound of data, in time
+	octets   int           // bound of data, in octets
+	batch    int           // octets that popBatch gives at once
 }
 
-// init sets the bounds. At 9,600 bit/s a full frame takes 1.6 s: there CoDel's
-// usual 5 ms or 50 ms would be passed by every frame that finds another one
-// before it, so the target is at least one and a half full frames of the line.
 func (q *queue) init(cfg queueConfig) {
+	q.frames, q.delay, q.limit = max(cfg.frames, 1), cfg.delay, cfg.speed
+	q.setSpeed(cfg.speed)
+}
+
+// setSpeed sets the bounds for a line of so many bit/s; 0 is no bound but the
+// configured ones. At 9,600 bit/s a full frame takes 1.6 s: there CoDel's usual 5
+// ms or 50 ms would be passed by every frame that finds another one before it, so
+// the target is at least one and a half full frames of the line.
+func (q *queue) setSpeed(speed int) {
 	var full time.Duration // to send a full frame
-	if cfg.speed > 0 {
-		full = time.Duration(mtu*octetBits) * time.Second / time.Duration(cfg.speed)
+	if speed > 0 {
+		full = mtu * octetBits * time.Second / time.Duration(speed)
 	}
-	q.frames = max(cfg.frames, 1)
-	q.target = max(cfg.delay, full*3/2)
-	// RFC 8289 section 4.3 has the interval at the longest round trip that is
-	// usual, 100 ms; the line's own delay is part of that round trip.
+	q.target = max(q.delay, full*3/2)
+	// RFC 8289 has the interval at the longest round trip that is usual, 100 ms;
+	// the line's own delay is part of that round trip.
 	q.interval = 100*time.Millisecond + q.target
 	q.wait = max(maxWait, 4*q.target)
 	q.octets, q.batch = math.MaxInt, math.MaxInt
-	if cfg.speed > 0 {
-		q.octets = max(octetsIn(q.wait, cfg.speed), 2*mtu)
-		q.batch = octetsIn(q.target, cfg.speed)
+	if speed > 0 {
+		q.octets = max(octetsIn(q.wait, speed), 2*mtu)
+		q.batch = octetsIn(q.target, speed)
 	}
 }
 
@@ -101,10 +114,13 @@ func (q *queue) push(now time.Duration, b *frame.Buf) bool {
 }
 
 // popBatch takes frames that are to be written now, in their order, and returns
-// how many. They are the caller's. On a line whose speed is known it gives no more
-// data than that line sends in one target, so that frames wait here, where they
-// can still be dropped or overtaken, and not in the line.
+// how many. They are the caller's, who writes them and then calls again, until it
+// is 0. It gives no more than the line sends in one target, so that frames wait
+// here, where they can still be dropped or overtaken, and not in the line.
 func (q *queue) popBatch(now time.Duration, dst []*frame.Buf) (n int) {
+	if q.writes.end(now) {
+		q.setSpeed(q.writes.speed(q.limit))
+	}
 	octets := 0
 	for n < len(dst) && q.control.Len() > 0 {
 		b, _ := q.control.Pop()
@@ -129,6 +145,7 @@ func (q *queue) popBatch(now time.Duration, dst []*frame.Buf) (n int) {
 		dst[n] = b
 		n++
 	}
+	q.writes.begin(now, octets)
 	return n
 }
 
