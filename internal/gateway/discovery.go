@@ -27,6 +27,11 @@ type discovery struct {
 func (s *session) discover(now time.Time) {
 	s.state, s.began = stateDiscovering, now
 	s.firstFrameBy = time.Time{}
+	s.up.discovering.Add(1)
+	if s.up.port.down.Load() {
+		s.teardown(now, ReasonUplinkDown, "the interface "+s.up.port.name+" is down")
+		return
+	}
 	d, cfg := &s.disc, s.up.cfg
 	d.our = s.up.sourceMAC(s.info)
 	if err := s.up.port.addMAC(d.our); err != nil {
@@ -44,7 +49,7 @@ func (s *session) discover(now time.Time) {
 		Timeout:     cfg.Discovery.Timeout,
 		Random:      s.g.jitter,
 	})
-	s.up.discovering.Add(1)
+	s.g.searches.Add(1)
 	s.up.port.pending.add(waiting{uniq: d.uniq, s: s, our: d.our, vlans: s.up.vlans})
 	s.g.emit(Event{Time: now, Kind: EventDiscovering, Line: s.info.Name, Uplink: cfg.Name})
 	if wait := s.up.admit(now); wait > 0 {
@@ -250,7 +255,7 @@ func (s *session) opened(now time.Time, sess pppoe.Session) {
 		ac.Sessions++
 	})
 	s.forward.Store(&forward{
-		port:     s.up.port.Port,
+		port:     s.up.port.ether(),
 		hdr:      s.up.header(d.our, sess.AC, ether.TypeSession),
 		overhead: ether.HeaderLen + ether.VLANTagLen*s.up.vlans.Len() + pppoe.HeaderLen,
 		sid:      sess.SessionID,
@@ -349,5 +354,5 @@ func (s *session) discoveryDone() {
 	s.up.port.pending.remove(d.uniq)
 	s.up.port.delMAC(d.our)
 	d.client = nil
-	s.g.release(s)
+	s.g.searches.Add(-1)
 }

@@ -15,6 +15,7 @@ const (
 	EventSessionDown = "session-down" // the PPPoE session ended
 	EventLineDown    = "line-down"    // the line is gone
 	EventUplinkDown  = "uplink-down"  // the port failed
+	EventUplinkUp    = "uplink-up"    // the port works again
 	EventOrphan      = "orphan-padt"  // a session left over from before was ended
 )
 

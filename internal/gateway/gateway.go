@@ -53,6 +53,7 @@ type Gateway struct {
 	random   func([]byte)
 	jitter   func(int64) int64
 	hostname string
+	openPort func(string, *frame.Pool) (ether.Port, error)
 	journal  *journal
 
 	ports     []*port
@@ -66,7 +67,8 @@ type Gateway struct {
 
 	mu       sync.Mutex
 	lines    map[string]*session
-	sessions sync.WaitGroup // every session, until its line and its discovery are done
+	up       sync.WaitGroup // every line, until it is down
+	searches atomic.Int64   // client machines that are not done: open sessions, searches, late PADSs awaited
 	accepts  sync.WaitGroup
 	readers  sync.WaitGroup
 	stopping atomic.Bool
@@ -83,7 +85,7 @@ type groupListener struct {
 // opened is closed again.
 func New(o Options) (g *Gateway, err error) {
 	g = &Gateway{
-		cfg: o.Config, log: o.Log, pool: o.Pool, random: o.Random, jitter: o.Jitter, hostname: o.Hostname,
+		cfg: o.Config, log: o.Log, pool: o.Pool, random: o.Random, jitter: o.Jitter, hostname: o.Hostname, openPort: o.OpenPort,
 		lines: make(map[string]*session),
 	}
 	defer func() {
@@ -92,7 +94,7 @@ func New(o Options) (g *Gateway, err error) {
 			g = nil
 		}
 	}()
-	if err := g.openPorts(o.OpenPort); err != nil {
+	if err := g.openPorts(); err != nil {
 		return nil, err
 	}
 	var left []journalEntry
@@ -120,17 +122,18 @@ func New(o Options) (g *Gateway, err error) {
 }
 
 // openPorts opens each interface once, however many uplinks use it.
-func (g *Gateway) openPorts(open func(string, *frame.Pool) (ether.Port, error)) error {
+func (g *Gateway) openPorts() error {
 	byName := make(map[string]*port)
 	for i := range g.cfg.Uplinks {
 		cfg := &g.cfg.Uplinks[i]
 		p := byName[cfg.Interface]
 		if p == nil {
-			ep, err := open(cfg.Interface, g.pool)
+			ep, err := g.openPort(cfg.Interface, g.pool)
 			if err != nil {
 				return fmt.Errorf("uplink %s: %w", cfg.Name, err)
 			}
-			p = &port{Port: ep, pool: g.pool}
+			p = &port{name: cfg.Interface, pool: g.pool}
+			p.set(ep)
 			byName[cfg.Interface] = p
 			g.ports = append(g.ports, p)
 		}
@@ -161,7 +164,7 @@ func (g *Gateway) Run(ctx context.Context) error {
 		go o.run()
 	}
 	for _, p := range g.ports {
-		g.readers.Go(func() { g.serve(p) })
+		g.readers.Go(func() { g.serve(ctx, p) })
 	}
 	for _, l := range g.listeners {
 		g.accepts.Go(func() { g.accept(l) })
@@ -172,23 +175,53 @@ func (g *Gateway) Run(ctx context.Context) error {
 	return nil
 }
 
-// serve reads one port until it is closed. A port that fails takes its
-// sessions with it; the others go on.
-func (g *Gateway) serve(p *port) {
-	err := p.readPort()
-	if errors.Is(err, ether.ErrClosed) {
-		return
+// serve reads one port until the gateway stops. A port that fails takes its
+// sessions with it; it is opened again when its interface is back, since nobody
+// may be there to restart the gateway.
+func (g *Gateway) serve(ctx context.Context, p *port) {
+	for {
+		err := p.readPort()
+		if ctx.Err() != nil || errors.Is(err, ether.ErrClosed) {
+			return
+		}
+		p.down.Store(true)
+		p.ether().Close()
+		g.log.Error("the port is lost; its sessions end", "interface", p.name, "err", err)
+		g.portEvent(p, EventUplinkDown, err.Error())
+		for _, s := range g.snapshot() {
+			if s.up.port == p {
+				s.owner.post(event{s: s, kind: evEnd, aux: ending{reason: ReasonUplinkDown, message: err.Error()}})
+			}
+		}
+		if !g.reopen(ctx, p) {
+			return
+		}
+		p.down.Store(false)
+		g.portEvent(p, EventUplinkUp, "")
 	}
-	p.down.Store(true)
-	g.log.Error("the port is lost; its sessions end", "interface", p.Name(), "err", err)
+}
+
+// reopen tries to open a lost port until it can or ctx is done.
+func (g *Gateway) reopen(ctx context.Context, p *port) bool {
+	for wait := time.Second; ; wait = min(2*wait, 30*time.Second) {
+		select {
+		case <-ctx.Done():
+			return false
+		case <-time.After(wait):
+		}
+		ep, err := g.openPort(p.name, g.pool)
+		if err == nil {
+			p.set(ep)
+			return true
+		}
+		g.log.Warn("the port is still lost", "interface", p.name, "err", err)
+	}
+}
+
+func (g *Gateway) portEvent(p *port, kind, message string) {
 	for _, u := range g.uplinks {
 		if u.port == p {
-			g.emit(Event{Time: time.Now(), Kind: EventUplinkDown, Uplink: u.cfg.Name, Message: err.Error()})
-		}
-	}
-	for _, s := range g.snapshot() {
-		if s.up.port == p {
-			s.owner.post(event{s: s, kind: evEnd, aux: ending{reason: ReasonUplinkDown, message: err.Error()}})
+			g.emit(Event{Time: time.Now(), Kind: kind, Uplink: u.cfg.Name, Message: message})
 		}
 	}
 }
@@ -215,21 +248,19 @@ func (g *Gateway) begin(l groupListener, ln line.Line) {
 	}
 	s.out.init(ln, queueConfig{frames: l.group.Queue.Frames, delay: l.group.Queue.Delay, speed: s.info.Speed})
 	g.mu.Lock()
-	_, taken := g.lines[s.info.Name]
-	if taken || g.stopping.Load() {
+	if g.stopping.Load() {
 		g.mu.Unlock()
 		ln.Close()
-		g.log.Warn("a line was turned away", "line", s.info.Name, "name_taken", taken)
 		return
 	}
+	// A name is free as soon as its line is closed; the session that had it
+	// before may still be on its way out, and no longer needs the name.
 	g.lines[s.info.Name] = s
-	g.sessions.Add(1)
+	g.up.Add(1)
 	g.mu.Unlock()
 	s.publish()
-	if !s.owner.post(event{s: s, kind: evLineUp}) {
-		ln.Close()
-		return
-	}
+	// The owners outlive every line, so there is always one to tell.
+	s.owner.post(event{s: s, kind: evLineUp})
 	go s.readLine()
 }
 
@@ -240,14 +271,7 @@ func (g *Gateway) forget(s *session) {
 		delete(g.lines, s.info.Name)
 	}
 	g.mu.Unlock()
-}
-
-// release notes that nothing of s is left.
-func (g *Gateway) release(s *session) {
-	if s.lineGone && s.disc.client == nil && !s.released {
-		s.released = true
-		g.sessions.Done()
-	}
+	g.up.Done()
 }
 
 func (g *Gateway) snapshot() []*session {

@@ -27,9 +27,9 @@ func perLineMAC(port pppoe.MAC, lineName string) pppoe.MAC {
 // sourceMAC is our address in the sessions of one line.
 func (u *uplink) sourceMAC(info line.Info) pppoe.MAC {
 	if u.cfg.MAC == config.MACPerLine {
-		return perLineMAC(u.port.MAC(), info.Name)
+		return perLineMAC(u.port.mac(), info.Name)
 	}
-	return u.port.MAC()
+	return u.port.mac()
 }
 
 // hostUniqLen is the length of our Host-Uniq: an index, and a nonce that no

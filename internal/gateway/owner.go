@@ -94,9 +94,22 @@ func (o *owner) run() {
 			o.handle(time.Now(), ev)
 		case <-o.timer.C:
 		case <-o.quit:
+			o.discard()
 			return
 		}
 		o.fire(time.Now())
+	}
+}
+
+// discard lets go of what nobody will handle any more.
+func (o *owner) discard() {
+	for {
+		select {
+		case ev := <-o.inbox:
+			ev.buf.Put()
+		default:
+			return
+		}
 	}
 }
 

@@ -14,7 +14,8 @@ import (
 
 // port is one Ethernet attachment, with the sessions whose frames arrive on it.
 type port struct {
-	ether.Port
+	name    string
+	current atomic.Pointer[ether.Port] // another one after the interface was lost
 	pool    *frame.Pool
 	table   table
 	pending pending
@@ -24,6 +25,10 @@ type port struct {
 	macMu sync.Mutex
 	macs  map[pppoe.MAC]int // users of each address beyond the port's own
 }
+
+func (p *port) ether() ether.Port { return *p.current.Load() }
+func (p *port) set(ep ether.Port) { p.current.Store(&ep) }
+func (p *port) mac() pppoe.MAC    { return p.ether().MAC() }
 
 // portBatch is how many frames one read of a port takes.
 const portBatch = 64
@@ -45,8 +50,9 @@ func (p *port) readPort() error {
 			return errNoBuffers
 		}
 	}
+	ep := p.ether()
 	for {
-		n, err := p.ReadBatch(bufs)
+		n, err := ep.ReadBatch(bufs)
 		now := clock()
 		for i, b := range bufs[:n] {
 			r, ok := p.route(b)
@@ -159,13 +165,13 @@ func (p *port) routeDiscovery(hdr *ether.Header, payload []byte, b *frame.Buf) (
 
 // addMAC makes the port receive for mac; several sessions may share one.
 func (p *port) addMAC(mac pppoe.MAC) error {
-	if mac == p.MAC() {
+	if mac == p.mac() {
 		return nil
 	}
 	p.macMu.Lock()
 	defer p.macMu.Unlock()
 	if p.macs[mac] == 0 {
-		if err := p.AddMAC(mac); err != nil {
+		if err := p.ether().AddMAC(mac); err != nil {
 			return err
 		}
 	}
@@ -177,7 +183,7 @@ func (p *port) addMAC(mac pppoe.MAC) error {
 }
 
 func (p *port) delMAC(mac pppoe.MAC) {
-	if mac == p.MAC() {
+	if mac == p.mac() {
 		return
 	}
 	p.macMu.Lock()
@@ -185,7 +191,7 @@ func (p *port) delMAC(mac pppoe.MAC) {
 	if p.macs[mac]--; p.macs[mac] <= 0 {
 		delete(p.macs, mac)
 		// An address that stays set costs a filter entry, nothing more.
-		_ = p.DelMAC(mac)
+		_ = p.ether().DelMAC(mac)
 	}
 }
 
@@ -202,7 +208,7 @@ func (p *port) send(hdr *ether.Header, packet []byte) bool {
 		return false
 	}
 	ether.Prepend(b, hdr)
-	n, err := p.WriteBatch([]*frame.Buf{b})
+	n, err := p.ether().WriteBatch([]*frame.Buf{b})
 	return n == 1 && err == nil
 }
 

@@ -132,7 +132,7 @@ func (s *session) seen(now time.Time, ev ppp.SnoopEvents) {
 	}
 	st := s.snoop.State()
 	if ev.Has(ppp.SnoopLCPOpened) {
-		s.terminator = terminator{}
+		s.terminator, s.termAcked = terminator{}, false
 		s.echoStart(now)
 	}
 	if ev.Has(ppp.SnoopLCPClosed) {

@@ -210,8 +210,10 @@ func TestNoACAnswers(t *testing.T) {
 		u.send(confReq(1, 5, 1, 1, 1, 1))
 		time.Sleep(61 * time.Second)
 		n := 0
-		for synctest.Wait(); len(r.ac.got) > 0; n++ {
-			r.ac.want(pppoe.PADI, "nothing but PADIs")
+		for got, ok := r.ac.next(); ok; got, ok = r.ac.next() {
+			if n++; got.code != pppoe.PADI {
+				t.Errorf("the AC got %v", got.code)
+			}
 		}
 		if n < 5 || n > 7 {
 			t.Errorf("%d PADIs in a minute of doubling waits", n)
@@ -237,12 +239,11 @@ func TestRefusalReachesTheOperator(t *testing.T) {
 			if i > 100 {
 				t.Fatal("the search for an AC does not end")
 			}
-			if len(r.ac.got) == 0 {
+			got, ok := r.ac.next()
+			if !ok {
 				time.Sleep(time.Second)
 				continue
 			}
-			got := r.ac.got[0]
-			r.ac.got = r.ac.got[1:]
 			switch got.code {
 			case pppoe.PADI:
 				r.ac.send(reply(got.hdr, acMAC), answer(pppoe.PADO, 0, got))
@@ -347,11 +348,7 @@ func TestStopEndsEverySession(t *testing.T) {
 		r.stop()
 		ended := map[uint16]int{}
 		for range 6 {
-			synctest.Wait()
-			time.Sleep(time.Millisecond)
-			got := r.ac.got[0]
-			r.ac.got = r.ac.got[1:]
-			if got.code == pppoe.PADT {
+			if got, _ := r.ac.next(); got.code == pppoe.PADT {
 				ended[got.sid]++
 			}
 		}

@@ -299,16 +299,24 @@ func (a *fakeAC) read() {
 	}
 }
 
-func (a *fakeAC) want(code pppoe.Code, why string) received {
-	a.t.Helper()
+// next takes the oldest frame, if there is one.
+func (a *fakeAC) next() (r received, ok bool) {
 	synctest.Wait()
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if len(a.got) == 0 {
+		return r, false
+	}
+	r, a.got = a.got[0], a.got[1:]
+	return r, true
+}
+
+func (a *fakeAC) want(code pppoe.Code, why string) received {
+	a.t.Helper()
+	r, ok := a.next()
+	if !ok {
 		a.t.Fatalf("the AC got nothing, wanted %v: %s", code, why)
 	}
-	r := a.got[0]
-	a.got = a.got[1:]
 	if r.code != code {
 		a.t.Fatalf("the AC got %v % x, wanted %v: %s", r.code, r.payload, code, why)
 	}
@@ -326,11 +334,8 @@ func (a *fakeAC) wantPPP(sid uint16, why string) []byte {
 
 func (a *fakeAC) wantNothing(why string) {
 	a.t.Helper()
-	synctest.Wait()
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	if len(a.got) != 0 {
-		a.t.Fatalf("the AC got %v % x: %s", a.got[0].code, a.got[0].payload, why)
+	if r, ok := a.next(); ok {
+		a.t.Fatalf("the AC got %v % x: %s", r.code, r.payload, why)
 	}
 }
 

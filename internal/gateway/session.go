@@ -72,7 +72,6 @@ type session struct {
 	terminator terminator
 	termAcked  bool // an LCP Terminate-Request has had its Ack
 	authFailed bool
-	released   bool
 	echo       echo
 
 	firstFrameBy time.Time // a line that has said nothing by then is closed
@@ -209,7 +208,6 @@ func (s *session) lineDown(now time.Time) {
 	s.g.emit(Event{Time: now, Kind: EventLineDown, Line: s.info.Name, Uplink: s.up.cfg.Name,
 		User: s.user(), Reason: s.ended.reason, Message: s.ended.message})
 	s.rewrite, s.snoop = nil, nil
-	s.g.release(s)
 }
 
 // lineError is what became of a line, or nil if its user just hung up.

@@ -13,6 +13,7 @@ const (
 	stopBurst = 64
 	stopPause = 5 * time.Millisecond
 	stopWait  = 5 * time.Second // for lines that do not take their last frames
+	lateWait  = time.Second     // for PADSs under way
 )
 
 // stop ends everything in the order that loses nothing: no new lines, every
@@ -34,8 +35,9 @@ func (g *Gateway) stop() {
 		}
 		s.owner.post(event{s: s, kind: evEnd, aux: ending{reason: ReasonStop}})
 	}
-	g.waitForSessions(stopWait)
 	g.accepts.Wait()
+	g.waitForLines(stopWait)
+	g.waitForLate(lateWait)
 	for _, o := range g.owners {
 		close(o.quit)
 	}
@@ -47,25 +49,24 @@ func (g *Gateway) stop() {
 	g.log.Info("stopped", "lines", len(all))
 }
 
-// waitForSessions waits until nothing of any session is left. Whoever only
-// lingers for a late PADS is not waited for: such a session is in the
-// journal's care no more than the AC's.
-func (g *Gateway) waitForSessions(limit time.Duration) {
-	done := make(chan struct{})
-	go func() {
-		g.sessions.Wait()
-		close(done)
-	}()
-	t := time.NewTimer(limit)
-	defer t.Stop()
-	select {
-	case <-done:
-	case <-t.C:
+// waitForLines waits until every line is down; after limit it cuts those that
+// will not take their last frames.
+func (g *Gateway) waitForLines(limit time.Duration) {
+	cut := time.AfterFunc(limit, func() {
 		for _, s := range g.snapshot() {
-			g.log.Warn("a line would not close", "line", s.info.Name)
+			g.log.Warn("a line would not close; it is cut", "line", s.info.Name)
 			s.out.kill()
 		}
-		<-done
+	})
+	defer cut.Stop()
+	g.up.Wait()
+}
+
+// waitForLate gives the answers to PADRs that are under way a moment to come,
+// so that the sessions they open are ended too.
+func (g *Gateway) waitForLate(limit time.Duration) {
+	for end := time.Now().Add(limit); g.searches.Load() > 0 && time.Now().Before(end); {
+		time.Sleep(stopPause)
 	}
 }
 
@@ -78,7 +79,7 @@ func (g *Gateway) closeAll() {
 		g.journalFailed(err)
 	}
 	for _, p := range g.ports {
-		p.Close()
+		p.ether().Close()
 	}
 }
 

@@ -103,9 +103,9 @@ func (u *uplink) info() UplinkInfo {
 	})
 	return UplinkInfo{
 		Name: u.cfg.Name, Interface: u.cfg.Interface, Up: !u.port.down.Load(),
-		MAC: u.port.MAC().String(), MTU: u.port.MTU(), VLANs: u.vlans.Slice(),
+		MAC: u.port.mac().String(), MTU: u.port.ether().MTU(), VLANs: u.vlans.Slice(),
 		Sessions: int(u.sessions.Load()), Discovering: int(u.discovering.Load()),
-		ACs: acs, Discovery: u.sent.values(), Dropped: u.port.drops.values(), Port: u.port.Counters(),
+		ACs: acs, Discovery: u.sent.values(), Dropped: u.port.drops.values(), Port: u.port.ether().Counters(),
 	}
 }
 
@@ -122,13 +122,13 @@ func newUplink(cfg *config.Uplink, p *port, log *slog.Logger) (*uplink, error) {
 	}
 	// RFC 4638 section 3: PPP-Max-Payload is for a port whose MTU carries a
 	// PPPoE header of 6 and a Protocol field of 2 octets on top of it.
-	if room := p.MTU() - pppoeOverhead; u.maxPayload > room {
+	if room := p.ether().MTU() - pppoeOverhead; u.maxPayload > room {
 		if room < pppoe.DefaultMaxPayload {
 			log.Warn("the interface's MTU is too small for PPPoE: frames over it will be lost",
-				"uplink", cfg.Name, "interface", cfg.Interface, "mtu", p.MTU(), "needed", pppoe.DefaultMaxPayload+pppoeOverhead)
+				"uplink", cfg.Name, "interface", cfg.Interface, "mtu", p.ether().MTU(), "needed", pppoe.DefaultMaxPayload+pppoeOverhead)
 		} else if cfg.MaxPayload > pppoe.DefaultMaxPayload {
 			log.Warn("max_payload is cut to what the interface's MTU carries", "uplink", cfg.Name, "interface", cfg.Interface,
-				"mtu", p.MTU(), "needed", cfg.MaxPayload+pppoeOverhead, "max_payload", max(room, pppoe.DefaultMaxPayload))
+				"mtu", p.ether().MTU(), "needed", cfg.MaxPayload+pppoeOverhead, "max_payload", max(room, pppoe.DefaultMaxPayload))
 		}
 		u.maxPayload = max(room, pppoe.DefaultMaxPayload)
 	}
