@@ -148,13 +148,14 @@ func (d *Decoder) seek(src []byte) int {
 	return i + 1
 }
 
-// run copies octets that mean only themselves, and returns how many. It may leave
-// some for take.
+// run copies octets that need no decision: runs of ordinary ones, and escaped
+// ones between them. It returns how many it took, and may leave some for take.
 func (d *Decoder) run(buf, src []byte) (i int) {
 	if d.escaped {
 		return 0
 	}
-	ctl := controls(^d.keep)
+	accm := ^d.keep
+	ctl := controls(accm)
 	n := d.n
 	for i+8 <= len(src) && n+8 <= len(buf) {
 		// All eight are copied, and the next write overwrites those behind the run.
@@ -163,9 +164,21 @@ func (d *Decoder) run(buf, src []byte) (i int) {
 		k := ordinary(x, ctl)
 		i += k
 		n += k
-		if k < 8 {
-			break
+		if k == 8 {
+			continue
 		}
+		switch c := src[i]; {
+		case c == Escape && i+1 < len(src) && src[i+1] != Flag && !named(src[i+1], accm):
+			buf[n] = src[i+1] ^ flip
+			i += 2
+		case c != Escape && c != Flag && !named(c, accm):
+			buf[n] = c
+			i++
+		default:
+			d.n = n
+			return i
+		}
+		n++
 	}
 	d.n = n
 	return i

@@ -22,7 +22,7 @@ func refEncode(dst, ppp []byte, p Params) []byte {
 	}
 	b = append(b, ppp[1])
 	b = append(b, info...)
-	fcs := ^slowFCS16(0xffff, b)
+	fcs := ^tableFCS16(0xffff, b)
 	b = append(b, byte(fcs), byte(fcs>>8))
 
 	if len(dst) == 0 || dst[len(dst)-1] != 0x7e {
@@ -53,7 +53,7 @@ func refDecode(stream []byte, accm uint32, size int) (frames [][]byte, c Counter
 		case len(b) == 0:
 		case len(b) < 4:
 			c.Short++
-		case slowFCS16(0xffff, b) != 0xf0b8:
+		case tableFCS16(0xffff, b) != 0xf0b8:
 			c.BadFCS++
 		default:
 			ppp := refExpand(b[:len(b)-2])
@@ -82,7 +82,7 @@ func refUnescape(piece []byte, accm uint32, size int, c *Counters) (b []byte, es
 		default:
 			b = append(b, x)
 		}
-		if len(refExpand(b)) > size {
+		if len(b)-refExtra(b) > size {
 			c.Oversize++
 			return nil, false, false
 		}
@@ -97,7 +97,7 @@ func refExpand(b []byte) []byte {
 		return nil
 	case len(b) >= 2 && b[0] == 0xff && b[1] == 0x03:
 		b = b[2:]
-	case len(b) >= 2 && b[0] == 0xff:
+	case len(b) >= 2 && b[0] == 0xff: // no PPP frame
 		return b
 	}
 	if len(b) > 0 && b[0]%2 == 1 {
@@ -105,3 +105,24 @@ func refExpand(b []byte) []byte {
 	}
 	return b
 }
+
+// refExtra is how many octets refExpand takes off.
+func refExtra(b []byte) int {
+	head := b[:min(len(b), 3)]
+	return len(head) - len(refExpand(head))
+}
+
+// tableFCS16 is the FCS octet by octet, as RFC 1662 appendix C does it.
+func tableFCS16(fcs uint16, b []byte) uint16 {
+	for _, c := range b {
+		fcs = fcs>>8 ^ refTable[byte(fcs)^c]
+	}
+	return fcs
+}
+
+var refTable = func() (t [256]uint16) {
+	for i := range t {
+		t[i] = slowFCS16(0, []byte{byte(i)})
+	}
+	return t
+}()
