@@ -256,6 +256,105 @@ func TestClientLostPADRs(t *testing.T) {
 	v.wantState("all the while", ClientOpen)
 }
 
+func TestClientUnmarkedSecondSession(t *testing.T) {
+	v := newTalk(t, ClientConfig{})
+	v.wantPADI("begins", 0)
+	v.offer(macA, "ac-a")
+	v.wantPADR("asks", macA)
+	v.to(sec)
+	v.wantPADR("asks again", macA)
+	v.hear(macA, PADS, 7, anyName)
+	v.wantEvent("one answer, from an AC that drops Host-Uniq", ClientOpened{Session{AC: macA, SessionID: 7, ACName: "ac-a", MaxPayload: 1492}})
+	v.hear(macA, PADS, 8, anyName)
+	v.wantSend("the other, to the second PADR", macA, PADT, 8)
+	v.hear(macA, PADS, 9, anyName)
+	v.wantQuiet("a third is not ours")
+}
+
+func TestClientLateRefusalOfAnotherAC(t *testing.T) {
+	v := newTalk(t, ClientConfig{PADRTries: 1})
+	v.wantPADI("begins", 0)
+	v.offer(macA, "ac-a")
+	v.wantPADR("asks", macA)
+	v.to(sec)
+	v.wantPADI("no answer", sec)
+	v.offer(macB, "ac-b")
+	v.wantPADR("asks another", macB)
+	v.offer(macC, "ac-c")
+	v.hear(macA, PADS, 0, ourUniq, StringTag(TagGenericError, "full"))
+	v.wantEvent("the first, at last", ClientRefused{macA, "ac-a", PADS, "full"})
+	v.wantQuiet("but it is the other that is being asked")
+	v.hear(macB, PADS, 0, ourUniq, StringTag(TagGenericError, "full too"))
+	v.wantEvent("and it refuses", ClientRefused{macB, "ac-b", PADS, "full too"})
+	v.wantPADR("so to the third", macC)
+}
+
+func TestClientAsksOnlyWhoOfferedInThisRound(t *testing.T) {
+	v := newTalk(t, ClientConfig{PADRTries: 1})
+	v.wantPADI("begins", 0)
+	v.offer(macA, "ac-a")
+	v.wantPADR("asks", macA)
+	v.to(sec)
+	v.wantPADI("no answer", sec)
+	v.offer(macB, "ac-b")
+	v.wantPADR("asks another", macB)
+	v.hear(macB, PADS, 0, ourUniq, StringTag(TagGenericError, "full"))
+	v.wantEvent("which refuses", ClientRefused{macB, "ac-b", PADS, "full"})
+	v.wantQuiet("the first one's cookie is of the round before")
+}
+
+func TestClientRefusalIsFinalOnlyAfterAnotherRound(t *testing.T) {
+	v := newTalk(t, ClientConfig{Timeout: 60 * sec})
+	v.wantPADI("begins", 0)
+	full := StringTag(TagACSystemError, "full")
+	v.offer(macA, "ac-a", full)
+	v.wantEvent("refused", ClientRefused{macA, "ac-a", PADO, "full"})
+	v.offer(macA, "ac-a", full)
+	v.to(sec)
+	v.wantPADI("its PADO was repeated; others may have lost the PADI", sec)
+}
+
+func TestClientFirstComeInThisRound(t *testing.T) {
+	v := newTalk(t, ClientConfig{OfferWait: sec / 10})
+	v.wantPADI("begins", 0)
+	v.offer(macA, "ac-a")
+	v.to(sec / 10)
+	v.wantPADR("", macA)
+	v.hear(macA, PADS, 0, ourUniq, StringTag(TagACSystemError, "full"))
+	v.wantEvent("", ClientRefused{macA, "ac-a", PADS, "full"})
+	v.to(sec)
+	v.wantPADI("", sec)
+	v.offer(macA, "ac-a")
+	v.to(3 * sec)
+	v.wantPADI("all may be asked again", 3*sec)
+	v.offer(macB, "ac-b")
+	v.offer(macA, "ac-a")
+	v.to(3*sec + sec/10)
+	v.wantPADR("who is first in this round, not in the search", macB)
+}
+
+func TestClientRefusedAfterALongWait(t *testing.T) {
+	v := newTalk(t, ClientConfig{})
+	v.wantPADI("begins", 0)
+	v.offer(macA, "ac-a")
+	v.wantPADR("asks", macA)
+	v.to(sec)
+	v.wantPADR("asks again", macA)
+	v.to(2 * sec)
+	v.hear(macA, PADS, 0, ourUniq, StringTag(TagGenericError, "busy"))
+	v.wantEvent("refused", ClientRefused{macA, "ac-a", PADS, "busy"})
+	v.wantPADI("the wait after the last PADI is long over", 2*sec)
+}
+
+func TestClientPADSWithoutServiceName(t *testing.T) {
+	v := newTalk(t, ClientConfig{ServiceName: "isp"})
+	v.wantPADI("begins", 0)
+	v.offer(macA, "ac-a", StringTag(TagServiceName, "isp"))
+	v.wantPADR("asks", macA)
+	v.hear(macA, PADS, 7, ourUniq)
+	v.wantEvent("the service is what was asked for", ClientOpened{Session{AC: macA, SessionID: 7, ACName: "ac-a", ServiceName: "isp", MaxPayload: 1492}})
+}
+
 func TestClientSilentACsGetAnotherChance(t *testing.T) {
 	v := newTalk(t, ClientConfig{})
 	v.wantPADI("begins", 0)

@@ -16,7 +16,8 @@
 //
 // Next must be drained, and Deadline read again, after every call. A machine
 // may be used by one goroutine at a time. Every slice that a machine hands out
-// is its receiver's to keep; no slice that is handed in is kept.
+// is its receiver's to keep; no packet that is handed in is kept. What a
+// configuration points to must not change.
 //
 // Packets are those of EtherType 0x8863, from the PPPoE header on. The owner
 // adds the Ethernet header and any VLAN tags, and checks those of what it

@@ -77,7 +77,7 @@ func (s *Server) inputPADR(now time.Time, src MAC, p Packet) {
 		return
 	}
 	hostUniq, _ := p.Find(TagHostUniq)
-	key := string(src[:]) + string(cookie) + string(hostUniq)
+	key := string(cookie) + string(hostUniq) // the cookie is good for src alone
 	if sid, ok := s.fresh[key]; ok {
 		s.counters.Repeated++
 		s.confirm(src, sid, p)

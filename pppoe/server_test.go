@@ -162,6 +162,7 @@ func TestServerCookies(t *testing.T) {
 	}{
 		{"at once", 0, host1, nil, true},
 		{"within its life", life - 1, host1, nil, true},
+		{"as late as can be", 2*life - 1, host1, nil, true}, // start is where a slot begins
 		{"two lives later", 2 * life, host1, nil, false},
 		{"before it was made", -2 * life, host1, nil, false},
 		{"from another address", 0, host2, nil, false},
