@@ -274,9 +274,6 @@ func (y *ipcp) down(time.Time) {
 
 // finished: IPCP is the only network layer here; without it the link is of no use.
 func (y *ipcp) finished(now time.Time) {
-	if y.l.lcp.state != stOpened {
-		return
-	}
 	y.l.cause(ReasonNoNetwork, "")
 	y.l.fail(now, y.l.reason, y.l.message)
 }
