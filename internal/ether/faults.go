@@ -40,6 +40,7 @@ type Faulty struct {
 	rx, tx   direction
 	received *queue
 	running  sync.WaitGroup
+	closed   atomic.Bool
 }
 
 // NewFaulty puts faults in front of p, with buffers of pool for what is held
@@ -113,6 +114,9 @@ func (f *Faulty) ReadBatch(bufs []*frame.Buf) (int, error) { return f.received.s
 
 // WriteBatch is Port's. A frame that is lost on purpose counts as taken.
 func (f *Faulty) WriteBatch(bufs []*frame.Buf) (int, error) {
+	if f.closed.Load() {
+		return 0, ErrClosed
+	}
 	n, start := 0, 0 // bufs[start:i] have met no fault and go out as they are
 	flush := func(i int) error {
 		if start == i {
@@ -148,6 +152,7 @@ func (f *Faulty) WriteBatch(bufs []*frame.Buf) (int, error) {
 // Close closes the port, throws away what was held back, and returns when
 // nothing of this Faulty runs any more.
 func (f *Faulty) Close() error {
+	f.closed.Store(true)
 	err := f.Port.Close()
 	f.rx.held.stop()
 	f.tx.held.stop()

@@ -15,15 +15,12 @@ type members struct {
 
 	mu    sync.Mutex // over the rest, and over the socket's memberships
 	count map[pppoe.MAC]int
-	// refused are those that the interface would not take: for each of them
-	// the socket asks for promiscuous reception instead, and the kernel counts.
-	refused map[pppoe.MAC]bool
 }
 
-// AddMAC is Port's. The interface is asked for the one address; one that cannot
-// filter by several is made promiscuous by the kernel, or else by us. The kernel
-// undoes it all when the socket closes. Frames for other hosts may be seen in
-// that case, as on any shared medium.
+// AddMAC is Port's. The kernel gives the address to the interface's filter, and
+// makes an interface promiscuous that has none or whose is full; then frames for
+// other hosts may be seen, as on any shared medium. It undoes all this when the
+// socket closes. An address added twice must be deleted twice.
 func (p *packetPort) AddMAC(mac pppoe.MAC) error {
 	if err := checkUnicast(p.name, "add address", mac); err != nil {
 		return err
@@ -31,21 +28,10 @@ func (p *packetPort) AddMAC(mac pppoe.MAC) error {
 	m := &p.members
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if m.count[mac] > 0 || mac == p.mac {
-		m.count[mac]++
-		return nil
-	}
-	err := p.membership(unix.PACKET_ADD_MEMBERSHIP, unix.PACKET_MR_UNICAST, mac)
-	if err != nil && err != ErrClosed {
-		if err = p.membership(unix.PACKET_ADD_MEMBERSHIP, unix.PACKET_MR_PROMISC, mac); err == nil {
-			m.refuse(mac)
+	if m.count[mac] == 0 && mac != p.mac {
+		if err := p.membership(unix.PACKET_ADD_MEMBERSHIP, unix.PACKET_MR_UNICAST, mac); err != nil {
+			return p.memberError("add", mac, err)
 		}
-	}
-	if err == ErrClosed {
-		return err
-	}
-	if err != nil {
-		return &InterfaceError{Interface: p.name, Op: fmt.Sprintf("add address %v", mac), Err: err}
 	}
 	m.count[mac]++
 	return nil
@@ -56,43 +42,41 @@ func (p *packetPort) DelMAC(mac pppoe.MAC) error {
 	m := &p.members
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	n := m.count[mac]
-	if n == 0 {
+	switch n := m.count[mac]; {
+	case n == 0:
 		return errNotAdded(p.name, mac)
-	}
-	if n > 1 {
-		m.count[mac]--
+	case n > 1:
+		m.count[mac] = n - 1
 		return nil
 	}
 	delete(m.count, mac)
 	if mac == p.mac {
 		return nil
 	}
-	kind := uint16(unix.PACKET_MR_UNICAST)
-	if m.refused[mac] {
-		delete(m.refused, mac)
-		kind = unix.PACKET_MR_PROMISC
+	if err := p.membership(unix.PACKET_DROP_MEMBERSHIP, unix.PACKET_MR_UNICAST, mac); err != nil {
+		return p.memberError("delete", mac, err)
 	}
-	err := p.membership(unix.PACKET_DROP_MEMBERSHIP, kind, mac)
-	if err != nil && err != ErrClosed {
-		return &InterfaceError{Interface: p.name, Op: fmt.Sprintf("delete address %v", mac), Err: err}
-	}
-	return err
+	return nil
 }
 
-func (m *members) refuse(mac pppoe.MAC) {
-	if m.refused == nil {
-		m.refused = make(map[pppoe.MAC]bool)
+func (p *packetPort) memberError(op string, mac pppoe.MAC, err error) error {
+	if err == ErrClosed {
+		return err
 	}
-	m.refused[mac] = true
+	if err == unix.ENODEV && p.gone() {
+		return p.errGone(op + " address")
+	}
+	return &InterfaceError{Interface: p.name, Op: fmt.Sprintf("%s address %v", op, mac), Err: err}
 }
 
 func (p *packetPort) membership(opt int, kind uint16, mac pppoe.MAC) error {
-	req := unix.PacketMreq{Ifindex: int32(p.members.index), Type: kind}
+	return p.control(func(fd int) error { return setMembership(fd, p.members.index, opt, kind, mac) })
+}
+
+func setMembership(fd, index, opt int, kind uint16, mac pppoe.MAC) error {
+	req := unix.PacketMreq{Ifindex: int32(index), Type: kind}
 	if kind == unix.PACKET_MR_UNICAST {
 		req.Alen = uint16(copy(req.Address[:], mac[:]))
 	}
-	return p.control(func(fd int) error {
-		return unix.SetsockoptPacketMreq(fd, unix.SOL_PACKET, opt, &req)
-	})
+	return unix.SetsockoptPacketMreq(fd, unix.SOL_PACKET, opt, &req)
 }

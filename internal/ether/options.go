@@ -8,15 +8,20 @@ import (
 // Options of a port on a real interface. The zero value is what most want.
 type Options struct {
 	// ReceiveBuffer is how many octets the kernel may hold for us while the
-	// gateway is busy; 0 is 8 MiB, some 3,500 frames of full size.
+	// gateway is busy; 0 is 8 MiB, some 7,000 frames of full size (the
+	// kernel doubles what it is told, and counts its own overhead).
 	ReceiveBuffer int
 	// SendBuffer is how many octets may be in the interface's queue for us;
-	// 0 is 1 MiB, which is below the usual queue of 1,000 frames, so that a
-	// full queue makes WriteBatch wait a moment instead of losing frames.
+	// 0 is 512 KiB, some 450 frames of full size, which is below the usual
+	// queue of 1,000, so that a full queue makes WriteBatch wait a moment
+	// instead of losing frames.
 	SendBuffer int
 	// QdiscBypass sends past the interface's queueing discipline: faster, but
 	// traffic control, tc filters and other packet sockets do not see the frames.
 	QdiscBypass bool
+	// Promiscuous receives what is for other hosts too. AddMAC does not need
+	// it, except where a driver or hypervisor does not heed added addresses.
+	Promiscuous bool
 }
 
 // ErrGone is what an InterfaceError wraps when the interface was removed, or

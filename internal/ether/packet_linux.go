@@ -20,7 +20,7 @@ const maxBatch = 64
 // Defaults of Options, in octets.
 const (
 	receiveBuffer = 8 << 20
-	sendBuffer    = 1 << 20
+	sendBuffer    = 512 << 10
 )
 
 // packetPort is a Port over an AF_PACKET socket.
@@ -108,6 +108,11 @@ func attach(fd int, name string, opts Options) (p *packetPort, op string, err er
 	}
 	if sa.Hatype != unix.ARPHRD_ETHER || sa.Halen != 6 {
 		return nil, "attach", errNotEthernet
+	}
+	if opts.Promiscuous {
+		if err := setMembership(fd, index, unix.PACKET_ADD_MEMBERSHIP, unix.PACKET_MR_PROMISC, pppoe.MAC{}); err != nil {
+			return nil, "make promiscuous", err
+		}
 	}
 	p = &packetPort{name: name, mac: pppoe.MAC(sa.Addr[:6])}
 	p.members = members{index: index, count: make(map[pppoe.MAC]int)}
