@@ -22,6 +22,7 @@ type NS struct {
 	tb     testing.TB
 	handle netns.NsHandle
 	links  *netlink.Handle
+	cables int // made from here
 }
 
 // Require skips the test when namespaces cannot be made here, and fails it if
@@ -128,6 +129,11 @@ func Veth(a *NS, nameA string, b *NS, nameB string) {
 	attrs := netlink.NewLinkAttrs()
 	attrs.Name = nameA
 	attrs.HardwareAddr = net.HardwareAddr{2, 0, 0, 0, 0, 0x0a}
+	// Different numbers at the two ends: the kernel takes ends of equal number
+	// for a device of its own kind, and lets up to a second pass before it
+	// tells them that the other is up.
+	a.cables++
+	attrs.Index = 1000 + a.cables
 	veth := netlink.NewVeth(attrs)
 	veth.PeerName = nameB
 	veth.PeerHardwareAddr = net.HardwareAddr{2, 0, 0, 0, 0, 0x0b}
@@ -139,6 +145,8 @@ func Veth(a *NS, nameA string, b *NS, nameB string) {
 	b.quiet(nameB)
 	a.Up(nameA)
 	b.Up(nameB)
+	a.WaitUp(nameA)
+	b.WaitUp(nameB)
 }
 
 // quiet keeps the kernel from sending IPv6 of its own on an interface.
@@ -176,6 +184,30 @@ func (n *NS) Up(name string) {
 	n.must("up", name, n.links.LinkSetUp(n.link(name)))
 }
 
+// WaitUp waits until an interface is up and so is the far end of its cable. The
+// kernel tells the near end a while after; frames sent before are lost silently.
+func (n *NS) WaitUp(name string) {
+	n.tb.Helper()
+	done := make(chan struct{})
+	defer close(done)
+	updates := make(chan netlink.LinkUpdate)
+	err := netlink.LinkSubscribeWithOptions(updates, done, netlink.LinkSubscribeOptions{Namespace: &n.handle, ListExisting: true})
+	n.must("watch", name, err)
+	for u := range updates {
+		if a := u.Attrs(); a.Name == name && a.OperState == netlink.OperUp {
+			// Asking takes the lock under which the kernel makes the
+			// change, and so waits until all of it is done.
+			n.link(name)
+			go func() { // until the subscription has seen done
+				for range updates {
+				}
+			}()
+			return
+		}
+	}
+	n.tb.Fatalf("lost sight of %s before it was up", name)
+}
+
 // Down sets an interface down.
 func (n *NS) Down(name string) {
 	n.tb.Helper()
@@ -210,6 +242,23 @@ func (n *NS) Drops(name string) uint64 {
 	n.tb.Helper()
 	s := n.link(name).Attrs().Statistics
 	return s.RxDropped + s.TxDropped
+}
+
+// Shape bounds what an interface sends to rate octets a second, with a queue of
+// so many octets.
+func (n *NS) Shape(name string, rate uint64, queue int) {
+	n.tb.Helper()
+	q := &netlink.Tbf{
+		QdiscAttrs: netlink.QdiscAttrs{LinkIndex: n.link(name).Attrs().Index, Handle: netlink.MakeHandle(1, 0), Parent: netlink.HANDLE_ROOT},
+		Rate:       rate, Limit: uint32(queue), Buffer: netlink.Xmittime(rate, 4096),
+	}
+	n.must("shape", name, n.links.QdiscAdd(q))
+}
+
+// Promiscuous tells whether an interface receives everything.
+func (n *NS) Promiscuous(name string) bool {
+	n.tb.Helper()
+	return n.link(name).Attrs().Promisc > 0
 }
 
 func (n *NS) must(op, name string, err error) {
