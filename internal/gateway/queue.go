@@ -16,8 +16,8 @@ type queueConfig struct {
 }
 
 const (
-	// mtu is a full frame: the largest MRU and the Protocol field, in octets.
-	mtu = ppp.DefaultMRU + 2
+	// fullFrame is a full frame: the largest MRU and the Protocol field, in octets.
+	fullFrame = ppp.DefaultMRU + 2
 	// controlFrames may wait besides the data: a whole negotiation fits, and an
 	// AC that sends nothing else cannot fill the pool.
 	controlFrames = 32
@@ -70,7 +70,7 @@ func (q *queue) init(cfg queueConfig) {
 func (q *queue) setSpeed(speed int) {
 	var full time.Duration // to send a full frame
 	if speed > 0 {
-		full = mtu * octetBits * time.Second / time.Duration(speed)
+		full = fullFrame * octetBits * time.Second / time.Duration(speed)
 	}
 	q.target = max(q.delay, full*3/2)
 	// RFC 8289 has the interval at the longest round trip that is usual, 100 ms;
@@ -79,7 +79,7 @@ func (q *queue) setSpeed(speed int) {
 	q.wait = max(maxWait, 4*q.target)
 	q.octets, q.batch = math.MaxInt, math.MaxInt
 	if speed > 0 {
-		q.octets = max(octetsIn(q.wait, speed), 2*mtu)
+		q.octets = max(octetsIn(q.wait, speed), 2*fullFrame)
 		q.batch = octetsIn(q.target, speed)
 	}
 }
@@ -166,7 +166,7 @@ func (q *queue) len() int { return q.control.Len() + q.data.Len() }
 func (q *queue) expire(now time.Duration) {
 	for {
 		b, at := q.data.Front()
-		if b == nil || now-time.Duration(at) <= q.wait || q.data.Octets()-b.Len() <= mtu || isControl(b) {
+		if b == nil || now-time.Duration(at) <= q.wait || q.data.Octets()-b.Len() <= fullFrame || isControl(b) {
 			return
 		}
 		q.data.Pop()

@@ -31,7 +31,7 @@ func (q *queue) doDeque(now time.Duration) (b *frame.Buf, okToDrop bool) {
 	switch {
 	case b == nil:
 		q.firstAbove = 0
-	case now-time.Duration(at) < q.target || q.data.Octets() <= mtu:
+	case now-time.Duration(at) < q.target || q.data.Octets() <= fullFrame:
 		// "went below - stay below for at least INTERVAL"
 		q.firstAbove = 0
 	case q.firstAbove == 0:

@@ -20,7 +20,7 @@ type tcpSim struct {
 	window float64
 	sent   int // frames
 	acked  int // in order or not: the last one's number
-	acks   []ack
+	acks   []simAck
 	lost   time.Duration // no second cut before this
 	heard  time.Duration
 
@@ -32,7 +32,7 @@ type tcpSim struct {
 	delays    []time.Duration
 }
 
-type ack struct {
+type simAck struct {
 	at time.Duration
 	n  int
 }
@@ -93,8 +93,8 @@ func (s *tcpSim) line() {
 		for _, b := range batch[:n] {
 			s.idle = max(s.idle, s.now) + s.takes(b.Len())
 			var k int
-			fmt.Sscanf(name(b), "IPv4 %d", &k)
-			s.acks = append(s.acks, ack{s.idle + 2*simOneWay, k})
+			fmt.Sscanf(frameName(b), "IPv4 %d", &k)
+			s.acks = append(s.acks, simAck{s.idle + 2*simOneWay, k})
 			s.delivered += b.Len()
 			s.delays = append(s.delays, s.idle-s.sentAt[k])
 			b.Put()
@@ -166,8 +166,8 @@ func TestQueueUnderFlood(t *testing.T) {
 		n := q.popBatch(q.now, batch[:])
 		octets := 0
 		for i, b := range batch[:n] {
-			if i == 0 && name(b) != fmt.Sprint("LCP ", echo) {
-				t.Fatalf("at %v the echo waits behind %s", q.now, name(b))
+			if i == 0 && frameName(b) != fmt.Sprint("LCP ", echo) {
+				t.Fatalf("at %v the echo waits behind %s", q.now, frameName(b))
 			}
 			octets += b.Len()
 			b.Put()

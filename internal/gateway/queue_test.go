@@ -39,8 +39,8 @@ func (q *queueTest) add(p ppp.Protocol, octets int) bool {
 	return false
 }
 
-// name is the protocol and the number of a frame that add made.
-func name(b *frame.Buf) string {
+// frameName is the protocol and the number of a frame that add made.
+func frameName(b *frame.Buf) string {
 	p, info, _ := ppp.Split(b.Bytes())
 	var n int
 	fmt.Sscan(string(info), &n)
@@ -54,7 +54,7 @@ func (q *queueTest) want(why string, names ...string) {
 	n := q.popBatch(q.now, batch[:max(len(names), 1)])
 	var got []string
 	for _, b := range batch[:n] {
-		got = append(got, name(b))
+		got = append(got, frameName(b))
 		b.Put()
 	}
 	if fmt.Sprint(got) != fmt.Sprint(names) {
@@ -69,10 +69,10 @@ func (q *queueTest) wantDrops(why string, full, codel uint64) {
 	}
 }
 
-var fast = queueConfig{frames: 4, delay: 5 * time.Millisecond}
+var fastLine = queueConfig{frames: 4, delay: 5 * time.Millisecond}
 
 func TestQueueOrder(t *testing.T) {
-	q := newQueueTest(t, fast)
+	q := newQueueTest(t, fastLine)
 	q.want("nothing in, nothing out")
 	q.add(ppp.ProtoIPv4, 100)
 	q.add(ppp.ProtoIPv6, 100)
@@ -94,8 +94,8 @@ func TestQueueOrder(t *testing.T) {
 }
 
 func TestQueueBounds(t *testing.T) {
-	q := newQueueTest(t, fast)
-	for range fast.frames {
+	q := newQueueTest(t, fastLine)
+	for range fastLine.frames {
 		q.add(ppp.ProtoIPv4, 100)
 	}
 	if q.add(ppp.ProtoIPv4, 100) {
@@ -111,7 +111,7 @@ func TestQueueBounds(t *testing.T) {
 		t.Error("a control frame beyond the bound is taken")
 	}
 	q.wantDrops("control has its own bound", 2, 0)
-	if got := q.len(); got != fast.frames+controlFrames {
+	if got := q.len(); got != fastLine.frames+controlFrames {
 		t.Errorf("len = %d", got)
 	}
 	q.drain()
@@ -197,7 +197,7 @@ func TestQueueCoDel(t *testing.T) {
 			t.Fatal("nothing to send, with frames in the queue")
 		}
 		dropped = int(q.codel - before)
-		if got, want := name(batch[0]), fmt.Sprint("IPv4 ", next+dropped); got != want {
+		if got, want := frameName(batch[0]), fmt.Sprint("IPv4 ", next+dropped); got != want {
 			t.Fatalf("at %v: %s, want %s", q.now, got, want)
 		}
 		next += dropped + 1
