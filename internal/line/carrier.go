@@ -6,6 +6,7 @@ import (
 	"net"
 	"os"
 	"sync"
+	"sync/atomic"
 	"syscall"
 
 	"golang.org/x/sys/unix"
@@ -83,6 +84,7 @@ type fdCarrier struct {
 	}
 	raw     syscall.RawConn
 	scratch *scratch
+	closed  atomic.Bool
 
 	// attempt is tryRead, bound once: a method value made for each read would
 	// allocate. The three behind it are its result, the reader's alone.
@@ -131,6 +133,9 @@ func (c *fdCarrier) tryRead(fd uintptr) bool {
 
 func (c *fdCarrier) read() (*input, error) {
 	if err := c.raw.Read(c.attempt); err != nil {
+		if c.closed.Load() {
+			return nil, os.ErrClosed // the poller has an unexported error for it
+		}
 		return nil, err
 	}
 	in, err := c.in, c.err
@@ -143,7 +148,10 @@ func (c *fdCarrier) write(p []byte) error {
 	return err
 }
 
-func (c *fdCarrier) close() error { return c.file.Close() }
+func (c *fdCarrier) close() error {
+	c.closed.Store(true)
+	return c.file.Close()
+}
 
 // rwCarrier is a carrier that cannot be waited for without a buffer.
 type rwCarrier struct {

@@ -80,6 +80,6 @@ type dialedPort struct {
 
 func (c *dialedPort) close() error {
 	err := c.fdCarrier.close()
-	go c.port.hangUp(defaultSerialTimes.dtrLow, nil)
+	go c.port.hangUp(defaultSerialWays.dtrLow, nil)
 	return err
 }

@@ -12,7 +12,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/creack/pty"
 	"golang.org/x/sys/unix"
 
 	"tributary/internal/config"
@@ -67,9 +66,9 @@ func ListenPTY(group, link string, mode uint32, pool *frame.Pool, log *slog.Logg
 
 // open makes a pty and points the link at it. mu is held, or not needed yet.
 func (l *PTYListener) open() (err error) {
-	master, slave, err := pty.Open()
+	master, slave, err := openPTY()
 	if err != nil {
-		return fmt.Errorf("line: %s: pty: %w", l.link, err)
+		return fmt.Errorf("line: %s: %w", l.link, err)
 	}
 	// Once opened and closed, the master says "hung up" until someone opens it.
 	defer slave.Close()
@@ -90,6 +89,33 @@ func (l *PTYListener) open() (err error) {
 	}
 	l.master, l.slave = master, slave.Name()
 	return nil
+}
+
+// openPTY makes a pty. Both ends are in the runtime's poller, which is why
+// creack/pty does not serve: it takes the master out of non-blocking mode, and a
+// read that waits in the kernel is not ended by Close.
+func openPTY() (master, slave *os.File, err error) {
+	const flags = unix.O_RDWR | unix.O_NOCTTY | unix.O_NONBLOCK
+	master, err = os.OpenFile("/dev/ptmx", flags, 0)
+	if err != nil {
+		return nil, nil, err
+	}
+	var n int
+	err = control(master, func(fd int) (err error) {
+		if err := unix.IoctlSetPointerInt(fd, unix.TIOCSPTLCK, 0); err != nil {
+			return os.NewSyscallError("TIOCSPTLCK", err)
+		}
+		n, err = unix.IoctlGetInt(fd, unix.TIOCGPTN)
+		return os.NewSyscallError("TIOCGPTN", err)
+	})
+	if err == nil {
+		slave, err = os.OpenFile("/dev/pts/"+strconv.Itoa(n), flags, 0)
+	}
+	if err != nil {
+		master.Close()
+		return nil, nil, err
+	}
+	return master, slave, nil
 }
 
 // checkLink refuses a path at which there is anything but a link to a pty, or to

@@ -16,16 +16,18 @@ import (
 	"tributary/internal/frame"
 )
 
-// serialTimes are the intervals of a SerialListener.
-type serialTimes struct {
+// serialWays are the intervals of a SerialListener, and how it looks at DCD.
+type serialWays struct {
 	rescan  time.Duration // between two looks for devices that have come
 	retry   time.Duration // after a device could not be opened
 	carrier time.Duration // between two looks at DCD
 	dtrLow  time.Duration // DTR is dropped for so long to hang up
+	dcd     func(fd int) (up bool, err error)
 }
 
-var defaultSerialTimes = serialTimes{
+var defaultSerialWays = serialWays{
 	rescan: 2 * time.Second, retry: 2 * time.Second, carrier: 100 * time.Millisecond, dtrLow: 500 * time.Millisecond,
+	dcd: carrierUp,
 }
 
 // SerialListener is the serial devices of one group: each is one line, again and
@@ -41,7 +43,7 @@ type SerialListener struct {
 	pool    *frame.Pool
 	log     *slog.Logger
 	scratch *scratch
-	times   serialTimes
+	ways    serialWays
 
 	lines    chan Line
 	stop     chan struct{}
@@ -58,12 +60,12 @@ func ListenSerial(group string, cfg config.Serial, pool *frame.Pool, log *slog.L
 	if err := checkSerial(cfg); err != nil {
 		return nil, err
 	}
-	return listenSerial(group, cfg, pool, log, defaultSerialTimes), nil
+	return listenSerial(group, cfg, pool, log, defaultSerialWays), nil
 }
 
-func listenSerial(group string, cfg config.Serial, pool *frame.Pool, log *slog.Logger, times serialTimes) *SerialListener {
+func listenSerial(group string, cfg config.Serial, pool *frame.Pool, log *slog.Logger, ways serialWays) *SerialListener {
 	l := &SerialListener{
-		group: group, cfg: cfg, pool: pool, log: log, scratch: newScratch(), times: times,
+		group: group, cfg: cfg, pool: pool, log: log, scratch: newScratch(), ways: ways,
 		lines: make(chan Line), stop: make(chan struct{}), open: make(map[string]string),
 	}
 	l.running.Go(l.scan)
@@ -99,7 +101,7 @@ func (l *SerialListener) scan() {
 				l.start(path)
 			}
 		}
-		if !wait(l.times.rescan, l.stop) {
+		if !wait(l.ways.rescan, l.stop) {
 			return
 		}
 	}
@@ -139,7 +141,7 @@ func (l *SerialListener) serve(path, name string) {
 	for {
 		port, err := openSerial(path, l.cfg.Speed, l.cfg.Flow, l.cfg.Carrier)
 		if err == nil {
-			said = ""
+			said, port.dcd = "", l.ways.dcd
 			err = l.serveOpen(port, name)
 		} else {
 			l.failed.Add(1)
@@ -154,7 +156,7 @@ func (l *SerialListener) serve(path, name string) {
 				l.log.Warn("serial device cannot be used, trying again", "group", l.group, "device", path, "error", err)
 				said = err.Error()
 			}
-			pause = l.times.retry
+			pause = l.ways.retry
 		}
 		if !wait(pause, l.stop) {
 			return
@@ -190,7 +192,7 @@ func (l *SerialListener) serveOpen(port *serialPort, name string) error {
 		return nil
 	}
 	l.watch(port, line, c)
-	port.hangUp(l.times.dtrLow, l.stop)
+	port.hangUp(l.ways.dtrLow, l.stop)
 	if _, err := os.Stat(port.path); err != nil {
 		return err
 	}
@@ -203,7 +205,7 @@ func (l *SerialListener) awaitCarrier(port *serialPort) (up bool, err error) {
 		if up, err := port.carrier(); up || err != nil {
 			return up, err
 		}
-		if !wait(l.times.carrier, l.stop) {
+		if !wait(l.ways.carrier, l.stop) {
 			return false, nil
 		}
 	}
@@ -217,7 +219,7 @@ func (l *SerialListener) watch(port *serialPort, line *async, c *fdCarrier) {
 		<-line.done
 		return
 	}
-	tick := time.NewTicker(l.times.carrier)
+	tick := time.NewTicker(l.ways.carrier)
 	defer tick.Stop()
 	for {
 		select {

@@ -16,6 +16,7 @@ import (
 type serialPort struct {
 	file *os.File
 	path string
+	dcd  func(fd int) (up bool, err error) // carrierUp
 }
 
 // openSerial opens a serial device and sets it up; DTR and RTS go up with it. It
@@ -46,12 +47,13 @@ func openSerial(path string, speed int, flow config.Flow, carrier bool) (p *seri
 		if err := unix.IoctlSetInt(fd, unix.TCFLSH, unix.TCIOFLUSH); err != nil {
 			return os.NewSyscallError("TCFLSH", err)
 		}
-		return setModem(fd, true)
+		_, err := setModem(fd, true)
+		return err
 	})
 	if err != nil {
 		return nil, err
 	}
-	return &serialPort{file: f, path: path}, nil
+	return &serialPort{file: f, path: path, dcd: carrierUp}, nil
 }
 
 // serialError says which device it was, and what the operator can do about it.
@@ -77,7 +79,7 @@ func serialError(path string, err error) error {
 // carrier reports whether DCD is there.
 func (p *serialPort) carrier() (up bool, err error) {
 	err = control(p.file, func(fd int) error {
-		up, err = carrierUp(fd)
+		up, err = p.dcd(fd)
 		return err
 	})
 	return up, err
@@ -96,11 +98,15 @@ func (p *serialPort) unsent() (n int, err error) {
 // which tells a modem to hang up. Then it closes the device.
 func (p *serialPort) hangUp(pause time.Duration, stop <-chan struct{}) {
 	drain(p.unsent, stop)
-	control(p.file, func(fd int) error {
+	modem := false
+	control(p.file, func(fd int) (err error) {
 		unix.IoctlSetInt(fd, unix.TCFLSH, unix.TCIOFLUSH) // else close waits for a peer that has stopped us
-		return setModem(fd, false)
+		modem, err = setModem(fd, false)
+		return err
 	})
-	wait(pause, stop)
+	if modem {
+		wait(pause, stop)
+	}
 	p.file.Close()
 }
 

@@ -125,7 +125,7 @@ func (l *TCPListener) admit(conn *net.TCPConn) Line {
 		return nil
 	}
 	c.lingers = &l.lingers
-	c.closed = func() { l.slots.free(slot) }
+	c.onClose = func() { l.slots.free(slot) }
 	return newAsync(Info{
 		Name: l.group + "/" + strconv.Itoa(slot), Group: l.group, Kind: "tcp", Remote: remote.String(),
 	}, c, l.scratch, l.pool)

@@ -14,7 +14,7 @@ type tcpCarrier struct {
 	*fdCarrier
 	conn    *net.TCPConn
 	lingers *atomic.Int32 // how many closed connections are still open, nil if nobody counts
-	closed  func()        // called when the line is closed, nil if nobody wants to know
+	onClose func()        // nil if nobody wants to know
 	gone    atomic.Bool   // the peer has sent FIN or a reset
 }
 
@@ -84,12 +84,12 @@ const (
 // thrown away until the peer closes too, for lingerTime at most. After that, or if
 // the peer closed first, the kernel has unsentTime to deliver the rest.
 func (c *tcpCarrier) close() error {
-	if c.closed != nil {
-		defer c.closed()
+	if c.onClose != nil {
+		defer c.onClose()
 	}
 	setUserTimeout(c.conn, unsentTime) // best effort: without it the kernel only tries for longer
 	if c.gone.Load() {
-		return c.conn.Close()
+		return c.fdCarrier.close()
 	}
 	var rest *os.File
 	if c.lingers == nil || c.lingers.Add(1) <= lingerMax {
@@ -97,11 +97,11 @@ func (c *tcpCarrier) close() error {
 	}
 	if rest == nil {
 		c.left()
-		return c.conn.Close()
+		return c.fdCarrier.close()
 	}
 	c.conn.CloseWrite()
 	go c.linger(rest)
-	return c.conn.Close()
+	return c.fdCarrier.close()
 }
 
 // linger reads what the peer still sends until it closes, and then closes too.

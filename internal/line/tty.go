@@ -80,17 +80,17 @@ func carrierUp(fd int) (bool, error) {
 	return false, os.NewSyscallError("TIOCMGET", err)
 }
 
-// setModem raises (or drops) DTR and RTS. Terminals without them do not mind.
-func setModem(fd int, up bool) error {
+// setModem raises (or drops) DTR and RTS; has is false if the terminal has none.
+func setModem(fd int, up bool) (has bool, err error) {
 	req := uint(unix.TIOCMBIC)
 	if up {
 		req = unix.TIOCMBIS
 	}
-	err := unix.IoctlSetPointerInt(fd, req, unix.TIOCM_DTR|unix.TIOCM_RTS)
+	err = unix.IoctlSetPointerInt(fd, req, unix.TIOCM_DTR|unix.TIOCM_RTS)
 	if err == unix.ENOTTY || err == unix.EINVAL {
-		return nil
+		return false, nil
 	}
-	return os.NewSyscallError("TIOCMBIS", err)
+	return true, os.NewSyscallError("TIOCMBIS", err)
 }
 
 // How long the last octets of a line are waited for, and how often is looked.
