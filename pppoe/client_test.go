@@ -511,6 +511,21 @@ func TestClientFloodOfOffers(t *testing.T) {
 	v.wantPADR("has room for an honest AC", macA)
 }
 
+func TestClientOpenKeepsNoOffers(t *testing.T) {
+	v := newTalk(t, ClientConfig{OfferWait: sec})
+	v.wantPADI("begins", 0)
+	for i := range byte(20) {
+		v.offer(MAC{2, 1, 0, 0, 0, i}, "ac")
+	}
+	v.to(sec)
+	v.wantPADR("asks the first", MAC{2, 1})
+	v.hear(MAC{2, 1}, PADS, 7, anyName, ourUniq)
+	v.wantEvent("is answered", ClientOpened{Session{AC: MAC{2, 1}, SessionID: 7, ACName: "ac", MaxPayload: 1492}})
+	if len(v.c.acs) != 1 || v.c.acs[0].offer.Tags != nil {
+		t.Errorf("an open session keeps %d ACs", len(v.c.acs))
+	}
+}
+
 func TestClientTagsThatDoNotFit(t *testing.T) {
 	long := Tag{Type: 0x7f01, Data: make([]byte, 1400)}
 	line, _ := AccessLine{CircuitID: "port 3"}.Tag()

@@ -214,3 +214,15 @@ func (c *Client) newRound() {
 	clear(c.acs[len(keep):])
 	c.acs = keep
 }
+
+// keepAsked lets go of all offers, and of all ACs but those that may still send
+// a PADS: a session can be open for months, beside thousands of others.
+func (c *Client) keepAsked() {
+	var keep []ac
+	for _, a := range c.acs {
+		if !a.askedAt.IsZero() {
+			keep = append(keep, ac{offer: Offer{AC: a.offer.AC}, askedAt: a.askedAt, unanswered: a.unanswered})
+		}
+	}
+	c.acs = keep
+}

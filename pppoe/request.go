@@ -229,6 +229,7 @@ func (c *Client) open(a *ac, p Packet) {
 	c.relayID = Packet{Tags: c.session.Tags}.relayID()
 	c.state = ClientOpen
 	c.padi, c.padr = nil, nil
+	c.keepAsked()
 	c.out.push(ClientOpened{Session: c.session})
 }
 
