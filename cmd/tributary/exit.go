@@ -12,6 +12,7 @@ import (
 
 	"tributary/internal/config"
 	"tributary/internal/control"
+	"tributary/internal/gateway"
 )
 
 // Exit codes.
@@ -97,7 +98,7 @@ func explain(err error) (text string, code int) {
 		text = fmt.Sprintf("no permission to open %s: use its owner or group, or sudo", unreachable.Socket)
 	case errors.As(err, &unreachable):
 		text = fmt.Sprintf("%s: is tributary running? Start it with \"tributary run -c FILE\", or give --socket", unreachable)
-	case errors.Is(err, control.ErrNoLine):
+	case errors.Is(err, gateway.ErrNoLine):
 		text += "; \"tributary lines\" shows those that are up"
 	case errors.Is(err, context.Canceled):
 		text = "interrupted"

@@ -4,7 +4,6 @@
 package control
 
 import (
-	"errors"
 	"time"
 
 	"tributary/internal/gateway"
@@ -27,9 +26,6 @@ type Subscription interface {
 	Lost() uint64
 	Close()
 }
-
-// ErrNoLine is the answer to a name that no line has, or has any more.
-var ErrNoLine = errors.New("no such line")
 
 // Version says what is running, and since when.
 type Version struct {

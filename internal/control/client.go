@@ -63,7 +63,7 @@ func (c *Client) Lines(ctx context.Context) (v []gateway.LineInfo, err error) {
 	return v, c.get(ctx, "/v1/lines", &v)
 }
 
-// Line is one line. The error is ErrNoLine if no line has that name.
+// Line is one line. The error is gateway.ErrNoLine if no line has that name.
 func (c *Client) Line(ctx context.Context, name string) (v gateway.LineInfo, err error) {
 	path, err := linePath(name)
 	if err != nil {
@@ -77,7 +77,7 @@ func (c *Client) Uplinks(ctx context.Context) (v []gateway.UplinkInfo, err error
 	return v, c.get(ctx, "/v1/uplinks", &v)
 }
 
-// Hangup ends a line. The error is ErrNoLine if no line has that name.
+// Hangup ends a line. The error is gateway.ErrNoLine if no line has that name.
 func (c *Client) Hangup(ctx context.Context, name string) error {
 	path, err := linePath(name)
 	if err != nil {
@@ -118,7 +118,7 @@ func (c *Client) Events(ctx context.Context, q EventsQuery, each func(Message) e
 func linePath(name string) (string, error) {
 	group, line, ok := strings.Cut(name, "/")
 	if !ok || group == "" || line == "" {
-		return "", fmt.Errorf("%w: %q: a line's name is its group, a slash and its place, such as virtual/1", ErrNoLine, name)
+		return "", fmt.Errorf("%w: %q: a line's name is its group, a slash and its place, such as virtual/1", gateway.ErrNoLine, name)
 	}
 	return "/v1/lines/" + url.PathEscape(group) + "/" + url.PathEscape(line), nil
 }
@@ -163,7 +163,7 @@ func problem(resp *http.Response) error {
 		return fmt.Errorf("the gateway answered %s", resp.Status)
 	}
 	if name, ok := strings.CutPrefix(p.Detail, "no line "); ok && resp.StatusCode == http.StatusNotFound {
-		return fmt.Errorf("%w: %s", ErrNoLine, name)
+		return fmt.Errorf("%w: %s", gateway.ErrNoLine, name)
 	}
 	return errors.New(p.Detail)
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"reflect"
 
 	"github.com/danielgtaylor/huma/v2"
 
@@ -54,7 +55,7 @@ func (s *Server) register(mux *http.ServeMux) {
 				return nil, noLine(in.name())
 			}
 			switch err := s.hangup(in.name()); {
-			case errors.Is(err, ErrNoLine):
+			case errors.Is(err, gateway.ErrNoLine):
 				return nil, noLine(in.name())
 			case err != nil:
 				return nil, huma.Error500InternalServerError(err.Error())
@@ -66,7 +67,7 @@ func (s *Server) register(mux *http.ServeMux) {
 	events.Responses = map[string]*huma.Response{"200": {
 		Description: "A stream of Messages",
 		Content: map[string]*huma.MediaType{ndjson: {
-			Schema: huma.SchemaFromType(api.OpenAPI().Components.Schemas, typeOf[Message]()),
+			Schema: api.OpenAPI().Components.Schemas.Schema(reflect.TypeFor[Message](), true, "Message"),
 		}},
 	}}
 	huma.Register(api, events, s.events)

@@ -5,6 +5,10 @@ import (
 	"errors"
 	"net"
 	"net/http"
+	"os"
+	"path"
+	"reflect"
+	"strings"
 	"sync"
 	"time"
 
@@ -35,8 +39,9 @@ type Server struct {
 const maxStreams = 64
 
 // New makes the server of a gateway and begins to record its events. version is
-// what it calls itself; it fills in what belongs to this process.
+// what it calls itself; New fills in which process it is.
 func New[S Subscription](gw Gateway[S], version Version) *Server {
+	version.PID, version.Started = os.Getpid(), time.Now()
 	ctx, stop := context.WithCancel(context.Background())
 	s := &Server{
 		version: version,
@@ -93,8 +98,19 @@ func (s *Server) Handler() http.Handler { return s.http.Handler }
 func (s *Server) api(mux *http.ServeMux) huma.API {
 	c := huma.DefaultConfig("Tributary", s.version.Version)
 	c.Info.Description = "Lines, sessions, uplinks and events of a running PPP access gateway."
+	c.Components.Schemas = huma.NewMapRegistry("#/components/schemas/", schemaName)
 	c.DocsPath = ""     // its page loads scripts from elsewhere
 	c.SchemasPath = ""  // they are in /openapi.json
 	c.CreateHooks = nil // no $schema in answers: there is one reader, and it knows
 	return humago.New(mux, c)
+}
+
+// schemaName is the name of a type in the API's description. Lines and ports
+// both have Counters, so these are LineCounters and EtherCounters.
+func schemaName(t reflect.Type, hint string) string {
+	name := huma.DefaultSchemaNamer(t, hint)
+	if pkg := path.Base(t.PkgPath()); t.Name() == "Counters" {
+		return strings.ToUpper(pkg[:1]) + pkg[1:] + name
+	}
+	return name
 }

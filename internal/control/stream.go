@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"net/http"
-	"reflect"
 
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/danielgtaylor/huma/v2/adapters/humago"
@@ -12,8 +11,6 @@ import (
 
 // ndjson is one JSON value a line.
 const ndjson = "application/x-ndjson"
-
-func typeOf[T any]() reflect.Type { return reflect.TypeFor[T]() }
 
 // EventsQuery says which events are wanted.
 type EventsQuery struct {
