@@ -69,6 +69,7 @@ func refDecode(stream []byte, accm uint32, size int) (frames [][]byte, c Counter
 }
 
 func refUnescape(piece []byte, accm uint32, size int, c *Counters) (b []byte, escaped, ok bool) {
+	b = make([]byte, 0, len(piece))
 	for _, x := range piece {
 		bare := x == 0x03 && !escaped && len(b) == 1 && b[0] == 0xff
 		switch {
@@ -82,7 +83,7 @@ func refUnescape(piece []byte, accm uint32, size int, c *Counters) (b []byte, es
 		default:
 			b = append(b, x)
 		}
-		if len(b)-refExtra(b) > size {
+		if refLen(b) > size {
 			c.Oversize++
 			return nil, false, false
 		}
@@ -106,10 +107,22 @@ func refExpand(b []byte) []byte {
 	return b
 }
 
-// refExtra is how many octets refExpand takes off.
-func refExtra(b []byte) int {
-	head := b[:min(len(b), 3)]
-	return len(head) - len(refExpand(head))
+// refLen is the length of what refExpand makes of b, without making it.
+func refLen(b []byte) int {
+	n := len(b)
+	if n > 0 && b[0] == 0xff {
+		if n == 1 {
+			return 0 // an Address needs no room yet
+		}
+		if b[1] != 0x03 {
+			return n
+		}
+		b, n = b[2:], n-2
+	}
+	if n > 0 && b[0]%2 == 1 {
+		n++
+	}
+	return n
 }
 
 // tableFCS16 is the FCS octet by octet, as RFC 1662 appendix C does it.
