@@ -149,8 +149,7 @@ func (p *chapPeer) challenged(now time.Time, in Packet) {
 		return
 	}
 	// A peer that has our own challenge answered by ourselves would learn
-	// what to send back (RFC 1994 section 7.4 warns of one secret for both
-	// directions).
+	// what to send back (RFC 1994 warns of one secret for both directions).
 	if a, ok := p.l.demand.(*chapAuthenticator); ok && bytes.Equal(value, a.challenge[:]) {
 		p.l.counters.Unexpected++
 		return

@@ -70,9 +70,9 @@ func (f *fsm) event(now time.Time, ev event, in Packet) {
 			f.act(now, a, c, from, in)
 		}
 	}
-	// RFC 1661 section 4.3, Open: "The restart option [...] The Down event is
-	// followed by an Up event". An open layer stays as it is, so that Open
-	// may be called twice.
+	// RFC 1661 section 4.3, Open: "the implementation issue a Down event,
+	// immediately followed by an Up event." An open layer stays as it is, so
+	// that Open may be called twice.
 	if c&restart != 0 && from != stOpened {
 		f.event(now, evDown, Packet{})
 		f.event(now, evUp, Packet{})
@@ -95,8 +95,9 @@ func (f *fsm) act(now time.Time, a, c cell, from state, in Packet) {
 			f.counter = f.l.cfg.MaxTerminate
 		}
 	case zrc:
-		// RFC 1661 section 4.4: "the Restart timer is set to an appropriate
-		// value" so that the peer has the time to be done with us.
+		// RFC 1661 section 4.4: "In addition to zeroing the Restart counter,
+		// the implementation MUST set the timeout period to an appropriate
+		// value": the peer has the time to be done with us.
 		f.counter = 0
 		f.deadline = now.Add(f.l.cfg.Restart)
 	case scr:
@@ -206,8 +207,10 @@ func (f *fsm) terminatedReason() Reason {
 
 func (f *fsm) configureRequest(now time.Time, in Packet) {
 	if !wellFormed(in.Data) {
-		// RFC 1661 section 6, Length: what lies beyond the packet cannot be
-		// answered option for option: "the entire packet is silently discarded".
+		// RFC 1661 section 6: "When the Data field is indicated by the Length
+		// to extend beyond the end of the Information field, the entire packet
+		// is silently discarded without affecting the automaton." A Length of
+		// 0 or 1 leaves no way to find the next option either.
 		f.l.counters.Malformed++
 		return
 	}

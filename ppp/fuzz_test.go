@@ -23,7 +23,8 @@ var linkStages = []func(p *pair){
 }
 
 // FuzzLinkInput gives a Link frames in any of its phases. data is a list of
-// frames, each behind one octet: its length, or from 0xf0 on another event.
+// frames, each behind one octet: its length, or from 0xf0 on another event, or
+// an answer that fits what the Link asked last.
 // However it goes, the Link keeps its contract (which drain checks), says
 // little, fits its frames into the peer's MRU, and ends when the peer is gone,
 // unless that has rejected echoes.
@@ -50,6 +51,7 @@ func FuzzLinkInput(f *testing.F) {
 		frame(ProtoIPCP, ConfigureNak, 1, "0306c6336407"),
 		frame(ProtoCCP, ConfigureRequest, 1, "1206"),
 		{3, 0x21, 0x45, 0}, {0xf0, 0xf1, 0xf2, 0xf3, 0xf4, 0xf5},
+		{0xf8, 0xff, 0xf9, 0xfa, 0x03, 0x04, 0xc0, 0x23, 0xfb, 0x03, 0x06, 0xc6, 0x33, 0x64, 0x07},
 	}
 	for stage := range byte(2 * len(linkStages)) {
 		for _, s := range seeds {
@@ -97,6 +99,18 @@ func FuzzLinkInput(f *testing.F) {
 				e.link.Down(p.now)
 			case n < 0xf8:
 				e.link.Close(p.now)
+			case n < 0xfc:
+				l := &e.link.lcp.fsm
+				if n&1 == 1 {
+					l = &e.link.ipcp.fsm
+				}
+				in := Packet{ConfigureAck, l.requestID, l.request}
+				if n >= 0xfa && len(data) > 1 { // or a Nak or Reject of what follows
+					m := min(int(data[1]), len(data))
+					in = Packet{ConfigureNak + Code(data[0]&1), l.requestID, data[:m]}
+					data = data[m:]
+				}
+				e.link.Input(p.now, in.AppendFrame(nil, l.proto))
 			default:
 				p.now = later(p.now, e.link.Deadline())
 				e.link.Tick(p.now)

@@ -92,9 +92,8 @@ func usable(a netip.Addr) bool {
 		a != netip.AddrFrom4([4]byte{255, 255, 255, 255})
 }
 
-// naked takes what the peer tells us. Our own address is taken only if we did
-// not have one; RFC 1332 section 3.3: "If negotiation about the remote
-// IP-address is required" an unacceptable one is Nak'd with one that is.
+// naked takes what the peer tells us. An address for us is taken only if we do
+// not have one: a configured one stays, even if the peer would rather have another.
 func (y *ipcp) naked(o Option) Reason {
 	a, ok := optionAddress(o)
 	if !ok || !usable(a) {
@@ -156,6 +155,9 @@ func (y *ipcp) judge(in Packet, v *verdict) {
 			v.reject(o) // IP-Addresses, which RFC 1332 deprecates, compression, and what we do not know
 		}
 	}
+	// RFC 1332 section 3.3: "If negotiation about the remote IP-address is
+	// required, and the peer did not provide the option in its
+	// Configure-Request, the option SHOULD be appended to a Configure-Nak."
 	if a := y.given(); a.IsValid() && !said {
 		b := octets(a)
 		v.suggest(IPCPOptAddress, b[:]...)

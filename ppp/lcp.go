@@ -156,6 +156,9 @@ func (y *lcp) judge(in Packet, v *verdict) {
 	}
 }
 
+// judgeOption judges one option. RFC 1661 section 6: one "with an invalid or
+// unrecognized Length" is Nak'd with a good one; section 5.3: "Options which have
+// no value fields (boolean options) MUST use the Configure-Reject reply instead."
 func (y *lcp) judgeOption(o Option, v *verdict) {
 	s, async := &y.seen, y.l.cfg.Async
 	switch {
@@ -165,7 +168,11 @@ func (y *lcp) judgeOption(o Option, v *verdict) {
 		y.judgeAuth(o, v)
 	case o.Type == LCPOptMagic:
 		y.judgeMagic(o, v)
-	case o.Type == LCPOptACCM && async && len(o.Data) == 4:
+	case o.Type == LCPOptACCM && async:
+		if len(o.Data) != 4 {
+			v.nak(o, binary.BigEndian.AppendUint32(nil, y.l.cfg.ACCM)...)
+			break
+		}
 		s.accm, s.askACCM = binary.BigEndian.Uint32(o.Data), true
 	case o.Type == LCPOptPFC && async && len(o.Data) == 0:
 		s.pfc = true

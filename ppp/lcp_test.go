@@ -70,7 +70,7 @@ func TestLCPVerdicts(t *testing.T) {
 		{"magic number 0 is illegal", "050600000000", "Nak 050602020202", LinkConfig{}},
 		{"a magic number of the wrong length", "0504aaaa", "Nak 050602020202", LinkConfig{}},
 		{"our own magic number", "050601010101", "Nak 050602020202", LinkConfig{}},
-		{"ACCM of the wrong length", "02040000", "Reject 02040000", async},
+		{"ACCM of the wrong length", "02040000", "Nak 020600000000", async},
 		{"PFC with data", "070300", "Reject 070300", async},
 		{"an option of length 1", "010405d4 0501", "drop", LinkConfig{}},
 		{"an option of length 0", "0500", "drop", LinkConfig{}},

@@ -109,9 +109,9 @@ func (l *Link) Input(now time.Time, frame []byte) {
 	case !ok:
 		l.counters.Malformed++
 	case p == ProtoIPv4 && l.cfg.IPv4 != nil:
-		// The owner's, once it may flow. RFC 1661 section 3.5: network-layer
-		// packets "received when the corresponding NCP is not in the Opened
-		// state MUST be silently discarded."
+		// The owner's, once it may flow. RFC 1661 section 3.6: "Any supported
+		// network-layer protocol packets received when the corresponding NCP
+		// is not in the Opened state MUST be silently discarded."
 		if !l.ipcp.open {
 			l.counters.Unexpected++
 		}
@@ -127,8 +127,8 @@ func (l *Link) Input(now time.Time, frame []byte) {
 	case p == ProtoPAP || p == ProtoCHAP:
 		l.authInput(now, p, info)
 	case !l.network:
-		// RFC 1661 section 3.5: of other packets in the Authenticate phase:
-		// "All other packets received during this phase MUST be silently discarded."
+		// RFC 1661 section 3.5: "All other packets received during this phase
+		// MUST be silently discarded."
 		l.counters.Unexpected++
 	case p == ProtoIPCP && l.cfg.IPv4 != nil:
 		l.ipcp.input(now, info)
@@ -137,8 +137,7 @@ func (l *Link) Input(now time.Time, frame []byte) {
 	}
 }
 
-// rejectProtocol: RFC 1661 section 5.7: "The Rejected-Information field [...]
-// begins with the Information field [...]. The Rejected-Information MUST be
+// rejectProtocol: RFC 1661 section 5.7: "The Rejected-Information MUST be
 // truncated to comply with the peer's established MRU."
 func (l *Link) rejectProtocol(p Protocol, info []byte) {
 	l.counters.Rejected++
