@@ -87,16 +87,17 @@ func keyOf(kv *ast.MappingValueNode) string {
 	return kv.Key.GetToken().Value
 }
 
-// list decodes a sequence.
-func (d *decoder) list(n ast.Node, key string, item func(i int, n ast.Node)) {
+// list decodes a sequence, and reports whether it is empty, which only some may be.
+func (d *decoder) list(n ast.Node, key string, item func(i int, n ast.Node)) (empty bool) {
 	seq, ok := n.(*ast.SequenceNode)
 	if !ok {
 		d.errorf(n, "%s is a list, not %s", key, describeNode(n))
-		return
+		return false
 	}
 	for i, v := range seq.Values {
 		item(i, v)
 	}
+	return len(seq.Values) == 0
 }
 
 // scalar is the text of a string value. Whoever means the string "7" writes the

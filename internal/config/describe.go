@@ -106,5 +106,5 @@ func (l *Lines) sentences() []string {
 	if l.FirstFrameTimeout > 0 {
 		s = append(s, fmt.Sprintf("a line without a frame for %s is closed", short(l.FirstFrameTimeout)))
 	}
-	return append(s, fmt.Sprintf("at most %d frames wait for a line, dropped when they wait longer than %s", l.Queue.Frames, l.Queue.Delay))
+	return append(s, fmt.Sprintf("at most %d frames wait for a line, and fewer when they keep waiting longer than %s", l.Queue.Frames, l.Queue.Delay))
 }

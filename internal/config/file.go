@@ -16,24 +16,22 @@ func (d *decoder) config(cfg *Config, root *ast.MappingNode) {
 	seen := newSeen(d)
 	d.mapping(root, "the configuration", map[string]value{
 		"uplinks": func(n ast.Node) {
-			d.list(n, "uplinks", func(_ int, n ast.Node) {
+			if d.list(n, "uplinks", func(_ int, n ast.Node) {
 				u := NewUplink("", "")
 				keys := d.uplink(&u, n)
 				seen.uplink(u.Name, keys["name"])
 				cfg.Uplinks = append(cfg.Uplinks, u)
-			})
-			if len(cfg.Uplinks) == 0 {
+			}) {
 				d.errorf(n, "uplinks needs at least one uplink")
 			}
 		},
 		"lines": func(n ast.Node) {
-			d.list(n, "lines", func(_ int, n ast.Node) {
+			if d.list(n, "lines", func(_ int, n ast.Node) {
 				l := NewLines("", "")
 				keys := d.lines(&l, n, seen)
 				seen.group(&l, keys)
 				cfg.Lines = append(cfg.Lines, l)
-			})
-			if len(cfg.Lines) == 0 {
+			}) {
 				d.errorf(n, "lines needs at least one group of lines")
 			}
 		},
@@ -48,7 +46,9 @@ func (d *decoder) config(cfg *Config, root *ast.MappingNode) {
 			}
 		},
 	}, "uplinks", "lines")
-	seen.references()
+	if len(cfg.Uplinks) > 0 { // or else that is the complaint
+		seen.references()
+	}
 }
 
 // uplink decodes one entry of uplinks.
@@ -177,13 +177,12 @@ func (d *decoder) tcp(n ast.Node, seen *seen) *TCP {
 			}
 		},
 		"allow": func(n ast.Node) {
-			d.list(n, "allow", func(_ int, n ast.Node) {
+			// An empty list would read as "nobody" and mean everyone.
+			if d.list(n, "allow", func(_ int, n ast.Node) {
 				if p, ok := d.prefix(n, "allow"); ok {
 					t.Allow = append(t.Allow, p)
 				}
-			})
-			// An empty list would read as "nobody" and mean everyone.
-			if len(t.Allow) == 0 {
+			}) {
 				d.errorf(n, "allow needs at least one prefix; without the key, everyone may connect")
 			}
 		},

@@ -149,19 +149,18 @@ func (d *decoder) paths(dst *[]string, n ast.Node, key string, use func(p string
 		d.errorf(n, "%s is a list: [%.80q]", key, s.Value)
 		return
 	}
-	before := len(d.errs)
-	d.list(n, key, func(_ int, n ast.Node) {
+	if d.list(n, key, func(_ int, n ast.Node) {
 		var p string
+		before := len(d.errs)
 		d.text(&p, key, maxPath)(n)
 		switch {
-		case len(d.errs) > before && p == "":
+		case len(d.errs) > before:
 		case !path.IsAbs(p) || strings.HasSuffix(p, "/"):
 			d.errorf(n, "%s has absolute paths, such as /dev/ttyS0, not %.80q", key, p)
 		case use(path.Clean(p), n):
 			*dst = append(*dst, path.Clean(p))
 		}
-	})
-	if len(*dst) == 0 && len(d.errs) == before {
+	}) {
 		d.errorf(n, "%s needs at least one path", key)
 	}
 }
