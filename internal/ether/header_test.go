@@ -122,7 +122,7 @@ func TestVLANs(t *testing.T) {
 	if v := vlans(100, 7); v.ID(0) != 100 || v.ID(1) != 7 || !cmp.Equal(v.Slice(), []uint16{100, 7}) || vlans().Slice() != nil {
 		t.Errorf("%v: Slice = %v", v, v.Slice())
 	}
-	if vlans(1) == vlans(2) || vlans(1) == vlans(1, 1) || vlans(1) != vlans(1) {
+	if one := vlans(1); one == vlans(2) || one == vlans(1, 1) || one != vlans([]uint16{1}...) {
 		t.Error("VLANs do not compare as their identifiers do")
 	}
 }

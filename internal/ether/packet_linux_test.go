@@ -620,7 +620,7 @@ func TestPacketPortAllocatesNothing(t *testing.T) {
 			got += n
 		}
 	})
-	if allocs != 0 {
+	if allocs != 0 && !ether.RaceEnabled {
 		t.Errorf("%v allocations for a batch sent and received", allocs)
 	}
 }
