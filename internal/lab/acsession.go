@@ -1,0 +1,252 @@
+package lab
+
+import (
+	"net/netip"
+	"sync/atomic"
+	"time"
+
+	"tributary/internal/ether"
+	"tributary/ppp"
+	"tributary/pppoe"
+)
+
+// acSession is one session. Its link belongs to the AC's loop; what readers use
+// beside it is atomic or set before open is.
+type acSession struct {
+	key     acKey
+	link    *ppp.Link
+	line    pppoe.AccessLine
+	service string
+	since   time.Time
+	user    string
+	peerMRU int
+
+	open     atomic.Bool // IPv4 may flow
+	address  netip.Addr  // written by the loop, under the AC's lock
+	up, down atomic.Uint64
+	heard    bool
+}
+
+func (s *acSession) info() ACSession {
+	return ACSession{
+		ID: s.key.sid, Peer: s.key.peer, User: s.user, Address: s.address, Line: s.line, Service: s.service,
+		Since: s.since, PeerMRU: s.peerMRU, Up: s.up.Load(), Down: s.down.Load(),
+	}
+}
+
+// loop owns the discovery server and every link.
+func (a *AC) loop() {
+	tick := time.NewTicker(acTick)
+	defer tick.Stop()
+	for {
+		select {
+		case f := <-a.inbox:
+			now := time.Now()
+			if f.s == nil {
+				a.server.Input(now, f.hdr.Src, f.buf.Bytes())
+				a.drainServer(now)
+			} else if a.byID[f.s.key] == f.s {
+				if !f.s.heard {
+					f.s.heard = true
+					a.server.Received(f.s.key.peer, f.s.key.sid)
+				}
+				if p, info, ok := ppp.Split(f.buf.Bytes()); ok && p == ppp.ProtoLCP && len(info) > 0 && ppp.Code(info[0]) == ppp.TerminateRequest {
+					a.counters.terminated.Add(1)
+				}
+				f.s.link.Input(now, f.buf.Bytes())
+				a.drainLink(now, f.s)
+			}
+			f.buf.Put()
+		case f := <-a.calls:
+			f()
+		case <-tick.C:
+			a.tick(time.Now())
+		case <-a.quit:
+			for {
+				select {
+				case f := <-a.inbox:
+					f.buf.Put()
+				default:
+					return
+				}
+			}
+		}
+	}
+}
+
+func (a *AC) tick(now time.Time) {
+	if due(now, a.server.Deadline()) {
+		a.server.Tick(now)
+		a.drainServer(now)
+	}
+	for _, s := range a.byID {
+		if due(now, s.link.Deadline()) {
+			s.link.Tick(now)
+			a.drainLink(now, s)
+		}
+	}
+}
+
+func due(now, at time.Time) bool { return !at.IsZero() && !now.Before(at) }
+
+func (a *AC) drainServer(now time.Time) {
+	for {
+		out, ok := a.server.Next()
+		if !ok {
+			return
+		}
+		switch out := out.(type) {
+		case pppoe.Send:
+			if b := a.pool.Get(); b != nil {
+				if b.SetBytes(out.Packet) {
+					a.sendTo(out.Dst, ether.TypeDiscovery, b)
+				}
+				b.Put()
+			}
+		case pppoe.ServerOpened:
+			a.opened(now, out)
+		case pppoe.ServerClosed:
+			if s := a.byID[acKey{out.Peer, out.SessionID}]; s != nil {
+				a.counters.byPADT.Add(1)
+				a.remove(s)
+				s.link.Down(now)
+				a.cfg.Event(ACEvent{Kind: "closed", Session: s.info(), Message: out.Message})
+			}
+		}
+	}
+}
+
+func (a *AC) opened(now time.Time, o pppoe.ServerOpened) {
+	s := &acSession{
+		key: acKey{o.Peer, o.SessionID}, line: o.AccessLine, service: o.ServiceName, since: now,
+	}
+	s.link = ppp.NewLink(ppp.LinkConfig{
+		MRU: o.MaxPayload, MaxMRU: o.MaxPayload, Auth: a.cfg.Auth, SystemName: a.cfg.Name,
+		IPv4:         &ppp.IPv4Config{Local: a.cfg.Local, AssignPeer: true, DNS: a.cfg.DNS},
+		EchoInterval: max(a.cfg.Echo, 0),
+	})
+	a.mu.Lock()
+	a.byID[s.key] = s
+	a.mu.Unlock()
+	a.counters.opened.Add(1)
+	a.cfg.Event(ACEvent{Kind: "open", Session: s.info()})
+	s.link.Open(now)
+	s.link.Up(now)
+	a.drainLink(now, s)
+}
+
+func (a *AC) drainLink(now time.Time, s *acSession) {
+	for {
+		out, ok := s.link.Next()
+		if !ok {
+			return
+		}
+		switch out := out.(type) {
+		case ppp.SendFrame:
+			a.send(s, 0, out.Frame)
+		case ppp.Params:
+			s.peerMRU = out.SendMRU
+		case ppp.AuthRequest:
+			secret, known := a.cfg.Secret(out.Name)
+			good, words := known && out.Verify(secret), "Welcome to the Tributary lab, "+out.Name
+			if !good {
+				words = "Access denied"
+				a.counters.refused.Add(1)
+				a.cfg.Event(ACEvent{Kind: "refused", Session: s.info(), Message: ppp.Printable([]byte(out.Name))})
+			}
+			s.link.AuthResult(now, out.ID, good, words)
+		case ppp.Authenticated:
+			if !out.Local {
+				a.authenticated(s, out.Name)
+			}
+		case ppp.AddressRequest:
+			s.link.Address(now, out.ID, ppp.Assignment{Peer: a.assign(s, out.Asked)})
+		case ppp.NetworkUp:
+			s.open.Store(true)
+			a.counters.networks.Add(1)
+			a.cfg.Event(ACEvent{Kind: "network", Session: s.info()})
+		case ppp.NetworkDown:
+			s.open.Store(false)
+		case ppp.LCPDown:
+			a.unassign(s)
+		case ppp.Finished:
+			a.counters.byPPP.Add(1)
+			a.end(s, string(out.Reason))
+			return
+		}
+	}
+}
+
+func (a *AC) authenticated(s *acSession, name string) {
+	name = ppp.Printable([]byte(name))
+	a.mu.Lock()
+	s.user = name
+	a.mu.Unlock()
+	a.counters.authenticated.Add(1)
+	a.cfg.Event(ACEvent{Kind: "authenticated", Session: s.info()})
+}
+
+// assign finds an address for s: the one it asks for if that is free, or the
+// next of the pool; the zero Addr if none is.
+func (a *AC) assign(s *acSession, asked netip.Addr) netip.Addr {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if s.address.IsValid() {
+		return s.address
+	}
+	give := netip.Addr{}
+	if a.free(asked) {
+		give = asked
+	} else {
+		at := a.next
+		for range len(a.byAddr) + 4 { // ours, the network's and the broadcast address are never free
+			if at = at.Next(); !a.cfg.Pool.Contains(at) {
+				at = a.cfg.Pool.Masked().Addr()
+			}
+			if a.free(at) {
+				give, a.next = at, at
+				break
+			}
+		}
+	}
+	if give.IsValid() {
+		s.address = give
+		a.byAddr[give] = s
+	}
+	return give
+}
+
+func (a *AC) free(addr netip.Addr) bool {
+	return addr.IsValid() && a.cfg.Pool.Contains(addr) && addr != a.cfg.Pool.Masked().Addr() && a.cfg.Pool.Contains(addr.Next()) &&
+		addr != a.cfg.Local && addr != a.cfg.Internet && a.byAddr[addr] == nil
+}
+
+func (a *AC) unassign(s *acSession) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	s.open.Store(false)
+	if s.address.IsValid() {
+		delete(a.byAddr, s.address)
+		s.address = netip.Addr{}
+	}
+}
+
+// remove takes s out of the tables.
+func (a *AC) remove(s *acSession) {
+	a.unassign(s)
+	a.mu.Lock()
+	delete(a.byID, s.key)
+	a.mu.Unlock()
+}
+
+// end ends s from our side, with a PADT.
+func (a *AC) end(s *acSession, text string) {
+	if a.byID[s.key] != s {
+		return
+	}
+	info := s.info()
+	a.remove(s)
+	a.server.CloseSession(time.Now(), s.key.peer, s.key.sid, text)
+	a.drainServer(time.Now())
+	a.cfg.Event(ACEvent{Kind: "closed", Session: info, Message: text})
+}

@@ -1,0 +1,92 @@
+package lab
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/netip"
+	"strings"
+
+	"gvisor.dev/gvisor/pkg/tcpip/adapters/gonet"
+	"gvisor.dev/gvisor/pkg/tcpip/network/ipv4"
+)
+
+// DialContext opens a TCP connection from the subscriber's own stack. Names are
+// not resolved: address is IP:port.
+func (s *Subscriber) DialContext(ctx context.Context, network, address string) (net.Conn, error) {
+	if s.host == nil {
+		return nil, errors.New("the network is not up")
+	}
+	if !strings.HasPrefix(network, "tcp") {
+		return nil, fmt.Errorf("%s: only TCP goes over this link", network)
+	}
+	to, err := netip.ParseAddrPort(address)
+	if err != nil {
+		return nil, fmt.Errorf("%s: an IPv4 address is needed, since no name server is asked: %w", address, err)
+	}
+	if !to.Addr().Is4() {
+		return nil, fmt.Errorf("%s: only IPv4 goes over this link", address)
+	}
+	return gonet.DialContextTCP(ctx, s.host, fullAddress(to.Addr(), to.Port()), ipv4.ProtocolNumber)
+}
+
+// Client is an HTTP client on the subscriber's stack. Close its idle
+// connections when done.
+func (s *Subscriber) Client() *http.Client {
+	return &http.Client{Transport: &http.Transport{DialContext: s.DialContext, DisableCompression: true}}
+}
+
+// Download gets size octets of the stream from the lab's internet and compares
+// each of them with what it must be.
+func (s *Subscriber) Download(ctx context.Context, c *http.Client, from netip.Addr, size int64) error {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, fmt.Sprintf("http://%v/bytes/%d", from, size), nil)
+	if err != nil {
+		return err
+	}
+	resp, err := c.Do(req)
+	if err != nil {
+		return err
+	}
+	defer resp.Body.Close()
+	if resp.StatusCode != http.StatusOK {
+		return fmt.Errorf("GET %v: %s", req.URL, resp.Status)
+	}
+	check := NewCheck()
+	if _, err := io.Copy(check, resp.Body); err != nil {
+		return fmt.Errorf("GET %v: %w", req.URL, err)
+	}
+	if check.N != size {
+		return fmt.Errorf("GET %v: %d octets came, not %d", req.URL, check.N, size)
+	}
+	return nil
+}
+
+// Upload puts size octets of the stream to the lab's internet, which says what
+// digest it saw.
+func (s *Subscriber) Upload(ctx context.Context, c *http.Client, to netip.Addr, size int64) error {
+	sum := sha256.New()
+	body := io.TeeReader(io.LimitReader(NewStream(), size), sum)
+	req, err := http.NewRequestWithContext(ctx, http.MethodPut, fmt.Sprintf("http://%v/", to), io.NopCloser(body))
+	if err != nil {
+		return err
+	}
+	req.ContentLength = size
+	resp, err := c.Do(req)
+	if err != nil {
+		return err
+	}
+	defer resp.Body.Close()
+	answer, err := io.ReadAll(io.LimitReader(resp.Body, 1<<10))
+	if err != nil {
+		return err
+	}
+	if want := fmt.Sprintf("%d %s\n", size, hex.EncodeToString(sum.Sum(nil))); resp.StatusCode != http.StatusOK || string(answer) != want {
+		return fmt.Errorf("PUT %v: %w: %s, %q", req.URL, errCorrupt, resp.Status, answer)
+	}
+	return nil
+}
