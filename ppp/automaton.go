@@ -87,9 +87,10 @@ func (c cell) next() state { return state(c & 0x0f) }
 // and column for column, its two halves side by side.
 var automaton = [eventCount][stateCount]cell{
 	//      0 Initial, 1 Starting, 2 Closed, 3 Stopped, 4 Closing, 5 Stopping,   6 Req-Sent, 7 Ack-Rcvd, 8 Ack-Sent, 9 Opened
-	evUp:    {2, irc | scr | 6, illegal, illegal, illegal, illegal /**/, illegal, illegal, illegal, illegal},
-	evDown:  {illegal, illegal, 0, tls | 1, 0, 1 /**/, 1, 1, 1, tld | 1},
-	evOpen:  {tls | 1, 1, irc | scr | 6, 3 | restart, 5 | restart, 5 | restart /**/, 6, 7, 8, 9 | restart},
+	evUp:   {2, irc | scr | 6, illegal, illegal, illegal, illegal /**/, illegal, illegal, illegal, illegal},
+	evDown: {illegal, illegal, 0, tls | 1, 0, 1 /**/, 1, 1, 1, tld | 1},
+	evOpen: {tls | 1, 1, irc | scr | 6, 3 | restart, 5 | restart, 5 | restart /**/, 6, 7, 8, 9 | restart},
+	//lint:ignore SA4016 "tlf/0" is what the RFC prints
 	evClose: {0, tlf | 0, 2, 2, 4, 4 /**/, irc | str | 4, irc | str | 4, irc | str | 4, tld | irc | str | 4},
 
 	evTOp: {illegal, illegal, illegal, illegal, str | 4, str | 5 /**/, scr | 6, scr | 6, scr | 8, illegal},
