@@ -38,6 +38,7 @@ type pppoeLine struct {
 	mu     sync.Mutex // client
 	client *pppoe.Client
 	bufs   []*frame.Buf
+	early  []*frame.Buf // of bufs: read, and not yet looked at
 	closed atomic.Bool
 
 	rxFrames, rxOctets, txFrames, txOctets atomic.Uint64
@@ -122,23 +123,24 @@ func (l *pppoeLine) discover(ctx context.Context) error {
 	}()
 	for {
 		n, err := l.port.ReadBatch(l.bufs)
-		for _, b := range l.bufs[:n] {
-			if hdr, payload, ok := ether.Parse(b.Bytes()); ok && hdr.Type == ether.TypeDiscovery && hdr.VLANs == l.cfg.VLANs {
-				l.mu.Lock()
-				l.client.Input(time.Now(), hdr.Src, payload)
-				derr := l.drain()
-				l.mu.Unlock()
-				if derr != nil {
-					return derr
-				}
+		for i, b := range l.bufs[:n] {
+			hdr, payload, ok := ether.Parse(b.Bytes())
+			if !ok || hdr.Type != ether.TypeDiscovery || hdr.VLANs != l.cfg.VLANs {
+				continue
 			}
-		}
-		l.mu.Lock()
-		sess, open := l.client.Session()
-		l.mu.Unlock()
-		if open {
-			l.sess = sess
-			return nil
+			l.mu.Lock()
+			l.client.Input(time.Now(), hdr.Src, payload)
+			derr := l.drain()
+			sess, open := l.client.Session()
+			l.mu.Unlock()
+			if derr != nil {
+				return derr
+			}
+			if open {
+				// The AC's first frame may be right behind its PADS.
+				l.sess, l.early = sess, l.bufs[i+1:n]
+				return nil
+			}
 		}
 		if err != nil {
 			select {
@@ -200,9 +202,20 @@ func (l *pppoeLine) Info() line.Info { return l.info }
 
 // Read is line.Line's.
 func (l *pppoeLine) Read(batch []*frame.Buf) (int, error) {
-	n, err := l.port.ReadBatch(l.bufs[:min(len(batch), len(l.bufs))])
+	got := l.early
+	l.early = nil
+	var err error
+	if len(got) == 0 {
+		var n int
+		n, err = l.port.ReadBatch(l.bufs[:min(len(batch), len(l.bufs))])
+		got = l.bufs[:n]
+	}
 	k := 0
-	for i, b := range l.bufs[:n] {
+	for i, b := range got {
+		if k == len(batch) {
+			l.early = got[i:]
+			break
+		}
 		if !l.mine(b) {
 			continue
 		}
@@ -210,7 +223,7 @@ func (l *pppoeLine) Read(batch []*frame.Buf) (int, error) {
 		if fresh == nil {
 			continue
 		}
-		l.bufs[i] = fresh
+		got[i] = fresh
 		l.rxFrames.Add(1)
 		l.rxOctets.Add(uint64(b.Len()))
 		batch[k] = b
