@@ -289,13 +289,11 @@ func (a *rewriteAsk) repeats(p Packet) bool {
 	return a.valid && p.ID == a.id && bytes.Equal(p.Data, a.asked)
 }
 
-// rewriteACCM is the ACCM in options, or RFC 1662's default.
+// rewriteACCM is the ACCM in options, or RFC 1662's default. Here and in the
+// functions like it, options have been through parse: none is ill-formed.
 func rewriteACCM(options []byte) uint32 {
 	for b := options; len(b) > 0; {
-		opt, rest, ok, _ := NextOption(b)
-		if !ok {
-			break
-		}
+		opt, rest, _, _ := NextOption(b)
 		if opt.Type == LCPOptACCM && len(opt.Data) == 4 {
 			return binary.BigEndian.Uint32(opt.Data)
 		}
@@ -307,10 +305,7 @@ func rewriteACCM(options []byte) uint32 {
 // rewriteHas reports whether options has one of type t.
 func rewriteHas(options []byte, t uint8) bool {
 	for b := options; len(b) > 0; {
-		opt, rest, ok, _ := NextOption(b)
-		if !ok {
-			break
-		}
+		opt, rest, _, _ := NextOption(b)
 		if opt.Type == t {
 			return true
 		}
