@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"io"
+	"net"
 	"testing"
 	"testing/synctest"
 
@@ -250,6 +251,24 @@ func TestAsyncWriteBatch(t *testing.T) {
 	if err := near.Close(); err != nil {
 		t.Errorf("Close again: %v", err)
 	}
+}
+
+func TestOverAnyStream(t *testing.T) {
+	pool := frame.NewPool(8)
+	a, b := net.Pipe()
+	near, far := Over(a, Info{Name: "near"}, pool), Over(b, Info{Name: "far"}, pool)
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		send(t, near, pool, configureRequest, ipPacket)
+	}()
+	wantFrames(t, "over net.Pipe", far, configureRequest, ipPacket)
+	<-done
+	near.Close()
+	wantEnd(t, "the other end closed", far, io.EOF)
+	wantEnd(t, "this end was closed", near, ErrClosed)
+	far.Close()
+	wantHeld(t, "in the end", pool, 0)
 }
 
 func TestAsyncDoesNotAllocate(t *testing.T) {

@@ -38,8 +38,8 @@ type PTYListener struct {
 	failed      atomic.Uint64
 
 	mu     sync.Mutex // Accept and Close
-	master *os.File
-	slave  string // its path, /dev/pts/N
+	master *os.File   // nil when closed, or when a new one could not be made yet
+	slave  string     // its path, /dev/pts/N
 
 	// Accept's own: the line it yielded last.
 	last    *async
@@ -177,8 +177,8 @@ func (l *PTYListener) Accept() (Line, error) {
 		case <-l.stop:
 			return nil, ErrClosed
 		}
-		if err := l.renew(); err != nil {
-			return nil, err
+		if !l.renew() {
+			return nil, ErrClosed
 		}
 	}
 	tick := time.NewTicker(ptyPoll)
@@ -196,35 +196,53 @@ func (l *PTYListener) Accept() (Line, error) {
 	}
 }
 
-// renew makes the terminal ready for its next user.
-func (l *PTYListener) renew() error {
-	hungUp := l.carrier.gone.Load()
+// ptyRetry is the pause after a new pty could not be made.
+const ptyRetry = 2 * time.Second
+
+// renew makes the terminal ready for its next user: the same one if he hung up, else
+// a new one. It is false if the listener is closed before.
+func (l *PTYListener) renew() bool {
+	c := l.carrier
 	l.last, l.carrier = nil, nil
-	if hungUp {
-		return nil // by the user: the terminal can be opened again
+	if c.gone.Load() {
+		return true
 	}
-	drain(l.unread, l.stop)
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.master == nil {
-		return ErrClosed
+	select {
+	case <-c.drained:
+	case <-l.stop:
+		return false
 	}
-	l.master.Close()
-	l.master = nil
-	return l.open()
+	var said string
+	for {
+		err := l.replace()
+		if err == nil {
+			return true
+		}
+		l.failed.Add(1)
+		if said != err.Error() { // once, not every two seconds
+			said = err.Error()
+			l.log.Warn("cannot make a terminal, trying again", "link", l.link, "error", err)
+		}
+		if !wait(ptyRetry, l.stop) {
+			return false
+		}
+	}
 }
 
-// unread is how many octets the terminal's user has not read yet.
-func (l *PTYListener) unread() (n int, err error) {
+// replace takes the terminal away and makes a new one.
+func (l *PTYListener) replace() error {
 	l.mu.Lock()
-	slave := l.slave
-	l.mu.Unlock()
-	fd, err := unix.Open(slave, unix.O_RDONLY|unix.O_NOCTTY|unix.O_NONBLOCK|unix.O_CLOEXEC, 0)
-	if err != nil {
-		return 0, err
+	defer l.mu.Unlock()
+	select {
+	case <-l.stop:
+		return ErrClosed
+	default:
 	}
-	defer unix.Close(fd)
-	return unix.IoctlGetInt(fd, unix.TIOCINQ)
+	if l.master != nil {
+		l.master.Close()
+		l.master = nil
+	}
+	return l.open()
 }
 
 // take makes a line of the terminal if it is open, or has been and something was
@@ -262,17 +280,19 @@ func (l *PTYListener) take() (Line, error) {
 		f.Close()
 		return nil, err
 	}
-	l.carrier = &ptyCarrier{fdCarrier: fd}
+	l.carrier = &ptyCarrier{fdCarrier: fd, slave: l.slave, drained: make(chan struct{})}
 	l.last = newAsync(Info{
 		Name: l.group + "/" + filepath.Base(l.link), Group: l.group, Kind: "pty", Remote: l.link,
 	}, l.carrier, l.scratch, l.pool)
 	return l.last, nil
 }
 
-// ptyCarrier remembers that the terminal's user has closed it.
+// ptyCarrier is the octets of a terminal, and how it is let go.
 type ptyCarrier struct {
 	*fdCarrier
-	gone atomic.Bool
+	slave   string
+	gone    atomic.Bool   // the terminal's user has closed it
+	drained chan struct{} // closed when it may be taken away
 }
 
 func (c *ptyCarrier) read() (*input, error) {
@@ -281,6 +301,40 @@ func (c *ptyCarrier) read() (*input, error) {
 		c.gone.Store(true)
 	}
 	return in, err
+}
+
+// close ends read and write at once. What was written last, the user has drainTime to
+// read: taking the terminal away would destroy it.
+func (c *ptyCarrier) close() error {
+	defer c.fdCarrier.close()
+	if c.gone.Load() {
+		close(c.drained)
+		return nil
+	}
+	rest, err := dupFile(c.file, "drain")
+	if err != nil { // no descriptors: no last words
+		close(c.drained)
+		return nil
+	}
+	go func() {
+		defer close(c.drained)
+		defer rest.Close()
+		drain(c.unread)
+	}()
+	return nil
+}
+
+// unread is how many octets the terminal's user has not read yet.
+func (c *ptyCarrier) unread() (n int, err error) {
+	fd, err := unix.Open(c.slave, unix.O_RDONLY|unix.O_NOCTTY|unix.O_NONBLOCK|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return 0, err
+	}
+	defer unix.Close(fd)
+	// What was just written is still on its way to where TIOCINQ counts; poll waits
+	// for it.
+	unix.Poll([]unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}, 0)
+	return unix.IoctlGetInt(fd, unix.TIOCINQ)
 }
 
 // Refused counts the times that the terminal was open and could not be used.

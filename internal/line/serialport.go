@@ -95,9 +95,9 @@ func (p *serialPort) unsent() (n int, err error) {
 }
 
 // hangUp lets the last octets out, for drainTime at most, and drops DTR for pause,
-// which tells a modem to hang up. Then it closes the device.
+// which tells a modem to hang up. Then it closes the device. stop ends the pause.
 func (p *serialPort) hangUp(pause time.Duration, stop <-chan struct{}) {
-	drain(p.unsent, stop)
+	drain(p.unsent)
 	modem := false
 	control(p.file, func(fd int) (err error) {
 		unix.IoctlSetInt(fd, unix.TCFLSH, unix.TCIOFLUSH) // else close waits for a peer that has stopped us

@@ -101,7 +101,7 @@ const (
 
 // drain waits until pending is 0, for drainTime at most, so that what was written
 // just before a hang-up (an LCP Terminate-Ack) can still go out.
-func drain(pending func() (int, error), stop <-chan struct{}) {
+func drain(pending func() (int, error)) {
 	end := time.NewTimer(drainTime)
 	defer end.Stop()
 	step := time.NewTicker(drainStep)
@@ -112,8 +112,6 @@ func drain(pending func() (int, error), stop <-chan struct{}) {
 		}
 		select {
 		case <-end.C:
-			return
-		case <-stop:
 			return
 		case <-step.C:
 		}
