@@ -12,7 +12,7 @@ import (
 )
 
 // agree fails unless both ends of p say the same about the link.
-func (p *pair) agree(t testing.TB) {
+func (p *pair) agree(t tb) {
 	t.Helper()
 	a, b := p.a, p.b
 	if a.net == nil || b.net == nil {
@@ -41,7 +41,7 @@ func (p *pair) agree(t testing.TB) {
 	}
 }
 
-func mustLast[T Out](t testing.TB, e *end) T {
+func mustLast[T Out](t tb, e *end) T {
 	t.Helper()
 	o, ok := last[T](e)
 	if !ok {
@@ -159,7 +159,7 @@ func TestLossyWire(t *testing.T) {
 // closed and loses it in a drawn order, with frames of every moment still under way.
 func TestEveryOrder(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
-		p := newISP(t, server(AuthCHAPMD5), client("user", "secret"))
+		p := newISP(rt, server(AuthCHAPMD5), client("user", "secret"))
 		p.acksRepeat()
 		steps := rapid.SliceOfN(rapid.IntRange(0, 11), 0, 60).Draw(rt, "steps")
 		for _, s := range steps {
@@ -189,7 +189,7 @@ func TestEveryOrder(t *testing.T) {
 		}
 		p.converge("opened at last", 5*time.Minute)
 		p.run(time.Minute)
-		p.agree(t)
+		p.agree(rt)
 		for _, e := range p.ends() {
 			e.link.Close(p.now)
 			p.drain(e)
@@ -197,7 +197,7 @@ func TestEveryOrder(t *testing.T) {
 		p.run(time.Minute)
 		for _, e := range p.ends() {
 			if e.done == nil || e.net != nil || e.up || !e.link.Deadline().IsZero() {
-				t.Errorf("closed: %v, deadline %v", e, e.link.Deadline())
+				rt.Errorf("closed: %v, deadline %v", e, e.link.Deadline())
 			}
 		}
 	})
@@ -230,7 +230,7 @@ func TestAnyTwoConfigurations(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
 		a, b := config.Draw(rt, "a"), config.Draw(rt, "b")
 		b.Async = a.Async
-		p := newISP(t, a, b)
+		p := newISP(rt, a, b)
 		p.b.secret, p.b.addr = "secret", addr("203.0.113.9")
 		if rapid.Bool().Draw(rt, "lossy") {
 			p.faults = faults{loss: 100, dup: 100, jitter: 20 * time.Millisecond, until: p.now.Add(20 * time.Second)}
@@ -240,15 +240,15 @@ func TestAnyTwoConfigurations(t *testing.T) {
 		p.run(5 * time.Minute)
 		switch {
 		case p.bothUp():
-			p.agree(t)
+			p.agree(rt)
 			accept := func(c LinkConfig) []AuthMethod { return c.withDefaults().Accept }
-			if up := mustLast[LCPUp](t, p.a); up.PeerAuth != AuthNone && !slices.Contains(accept(b), up.PeerAuth) {
-				t.Errorf("%v was not to be accepted", up.PeerAuth)
+			if up := mustLast[LCPUp](rt, p.a); up.PeerAuth != AuthNone && !slices.Contains(accept(b), up.PeerAuth) {
+				rt.Errorf("%v was not to be accepted", up.PeerAuth)
 			}
 		case p.a.net != nil || p.b.net != nil:
-			t.Errorf("one end is up: a %v, b %v", p.a, p.b)
+			rt.Errorf("one end is up: a %v, b %v", p.a, p.b)
 		case p.a.done == nil || p.b.done == nil:
-			t.Errorf("neither up nor done: a %v, b %v", p.a, p.b)
+			rt.Errorf("neither up nor done: a %v, b %v", p.a, p.b)
 		}
 	})
 }

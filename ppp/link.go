@@ -294,6 +294,10 @@ func (l *Link) emit(o Out) { l.queue.outs = append(l.queue.outs, o) }
 // maxQueuedFrames bounds what an owner that does not call Next lets pile up.
 const maxQueuedFrames = 64
 
+// maxIdleArena is what a Link keeps of its arena from one input to the next, in
+// octets: there may be thousands of Links, and most of them are silent.
+const maxIdleArena = 1024
+
 // queue holds the Outs until Next. The frames are in one arena, used again
 // once the owner has taken them all.
 type queue struct {
@@ -309,6 +313,9 @@ func (q *queue) begin() {
 	}
 	clear(q.outs)
 	q.outs, q.head, q.arena = q.outs[:0], 0, q.arena[:0]
+	if cap(q.arena) > maxIdleArena {
+		q.arena = nil
+	}
 }
 
 func (q *queue) send(proto Protocol, p Packet) bool {

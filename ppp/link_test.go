@@ -2,8 +2,10 @@ package ppp
 
 import (
 	"net/netip"
+	"strings"
 	"testing"
 	"time"
+	"unsafe"
 
 	"github.com/google/go-cmp/cmp"
 )
@@ -35,5 +37,36 @@ func TestLinkComesUp(t *testing.T) {
 			}
 			t.Logf("%d frames, %v", p.frames, p.now.Sub(start))
 		})
+	}
+}
+
+// BenchmarkLinkUp is a subscriber's whole way up, both ends of it.
+func BenchmarkLinkUp(b *testing.B) {
+	b.ReportAllocs()
+	for b.Loop() {
+		p := newISP(b, server(AuthCHAPMD5), client("user", "secret"))
+		p.begin()
+		p.run(time.Second)
+		if !p.bothUp() {
+			b.Fatal("not up")
+		}
+	}
+}
+
+// TestIdleLinkIsSmall: what a silent subscriber costs, after the largest
+// packets it may send.
+func TestIdleLinkIsSmall(t *testing.T) {
+	k := opened(t, LinkConfig{})
+	for range 3 {
+		k.in(ProtoLCP, EchoRequest, 1, strings.Repeat("aa", 1400))
+		k.in(ProtoLCP, 99, 1, strings.Repeat("aa", 1400))
+		k.outs()
+	}
+	k.l.Tick(k.now)
+	l := k.l
+	n := int(unsafe.Sizeof(*l)) + cap(l.queue.arena) + 16*cap(l.queue.outs) + cap(l.lcp.request) + cap(l.lcp.verdict.rejects) + cap(l.lcp.verdict.naks)
+	t.Logf("%d octets", n)
+	if n > 4096 {
+		t.Errorf("%d octets", n)
 	}
 }

@@ -92,8 +92,9 @@ type NetworkUp struct {
 type NetworkDown struct{}
 
 // Finished says that the Link is done with its carrier, which may be hung up.
-// It goes on after Down and Up if it is still open, after Open if it was
-// closed, and when the peer starts anew after it had terminated the link itself.
+// Down, Open and Up start the Link anew, whatever the reason was. If the carrier
+// stays, it goes on when the peer starts anew, unless the link was closed: by
+// Close, or by the Link itself for a reason that is not the peer's.
 type Finished struct {
 	Reason  Reason
 	Message string // the peer's words, printable

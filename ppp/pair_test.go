@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net/netip"
-	"testing"
 	"time"
 )
 
@@ -55,9 +54,16 @@ type faults struct {
 	until     time.Time     // after which the wire is good
 }
 
+// tb is what a pair needs of a *testing.T or a *rapid.T.
+type tb interface {
+	Helper()
+	Errorf(format string, args ...any)
+	Fatalf(format string, args ...any)
+}
+
 // pair is two Links on a wire with a clock, driven until nothing happens.
 type pair struct {
-	t       testing.TB
+	t       tb
 	now     time.Time
 	a, b    *end
 	faults  faults
@@ -70,7 +76,7 @@ type pair struct {
 
 const delay = 5 * time.Millisecond
 
-func newPair(t testing.TB, a, b LinkConfig) *pair {
+func newPair(t tb, a, b LinkConfig) *pair {
 	if a.Random == nil {
 		a.Random = seeded(1)
 	}
@@ -293,7 +299,7 @@ func client(name, secret string) LinkConfig {
 	return LinkConfig{Name: name, Secret: secret, IPv4: &IPv4Config{AskDNS: true}}
 }
 
-func newISP(t testing.TB, s, c LinkConfig) *pair {
+func newISP(t tb, s, c LinkConfig) *pair {
 	p := newPair(t, s, c)
 	p.a.secret, p.a.addr = "secret", netip.MustParseAddr("198.51.100.7")
 	return p
