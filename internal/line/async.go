@@ -173,6 +173,8 @@ func (a *async) Write(frames []*frame.Buf) error {
 		return ErrClosed
 	}
 	params, _ := a.Params()
+	// RFC 1662 section 7.1: the peer's ACCM says what "MUST remain mapped when the
+	// peer sends them"; a sender may map more, and what the carrier would eat it must.
 	params.ACCM |= a.info.ACCM
 
 	need := 0

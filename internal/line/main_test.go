@@ -19,8 +19,8 @@ import (
 // closed connections included.
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// echoRequest is an LCP packet that is always sent escaped as by default (its
-// code is above 7, so only the ACCM in force decides).
+// Frames for the tests. The first two go out as by default whatever was negotiated
+// (RFC 1662: LCP codes 1 to 7); the third has every octet that framing cares about.
 var (
 	configureRequest = []byte{0xc0, 0x21, 1, 1, 0, 4}
 	terminateAck     = []byte{0xc0, 0x21, 6, 9, 0, 4}
