@@ -83,7 +83,8 @@ func (s *Snoop) inputLCP(from snoopSide, p Packet) (ev SnoopEvents) {
 	case TerminateAck:
 		return s.terminateAck(from, p.ID)
 	case ConfigureRequest:
-		if !s.lcp.open {
+		// One that crosses the other side's Terminate-Request opens nothing.
+		if !s.lcp.open && !s.term[from.other()].pending {
 			s.state.Phase = PhaseEstablish
 		}
 	}
@@ -105,6 +106,7 @@ func (s *Snoop) lcpOpened() SnoopEvents {
 	st := &s.state
 	st.LCPOpen, st.AuthOK = true, false
 	st.TerminateByUser, st.TerminateByAC = false, false
+	s.term = [2]snoopTerminate{}
 	st.UserMagic, st.UserMRU = s.magicAndMRU(snoopUser)
 	st.ACMagic, st.ACMRU = s.magicAndMRU(snoopAC)
 	st.Auth, s.authProto = s.authAskedByAC()
