@@ -6,9 +6,10 @@ import (
 	"os"
 )
 
-// MaxSize is the largest configuration file that is read, in octets. Two
-// thousand groups of lines fit.
-const MaxSize = 1 << 20
+// MaxSize is the largest configuration file that is read, in octets. Some six
+// hundred groups of lines fit. The YAML parser takes time that grows with the
+// square of a mapping's size, so a larger bound is no kindness.
+const MaxSize = 128 << 10
 
 // Load reads and checks the configuration in the file at path. The error is an
 // Errors if the file could be read.

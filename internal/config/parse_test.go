@@ -131,6 +131,7 @@ func TestHostile(t *testing.T) {
 		"deep blocks":         deepBlocks(500),
 		"bomb":                "a: &a [x,x,x,x,x,x,x,x]\nb: &b [*a,*a,*a,*a,*a,*a,*a,*a]\nc: [*b,*b,*b,*b,*b,*b,*b,*b]\n",
 		"many errors":         strings.Repeat("x: 1\n", 10_000),
+		"empty lines in text": "a: |\n" + strings.Repeat(" \r\n", 30_000),
 		"open quote":          "a: \"" + strings.Repeat("x", 100_000),
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -15,7 +15,7 @@ import (
 )
 
 // maxDepth bounds nesting. The deepest key there is has a depth of 5; without
-// a bound, a megabyte of "[" would have the parser recurse a million deep.
+// a bound, a file of "[" would have the parser recurse as deep as it is long.
 const maxDepth = 32
 
 // tree parses data into the YAML mapping it must be. It returns nil if it
@@ -59,14 +59,27 @@ func (d *decoder) tree(data []byte) *ast.MappingNode {
 	return nil
 }
 
+// maxBlank is how many line ends may follow each other. A longer run of them in
+// a block of text takes the lexer a time that grows with its cube.
+const maxBlank = 100
+
 // isText refuses what is no text before a YAML lexer makes something of it:
 // broken UTF-8, and the control characters that YAML 1.2 excludes, section 5.1.
 func (d *decoder) isText(data []byte) bool {
-	line, column := 1, 1
+	line, column, blank := 1, 1, 0
 	for len(data) > 0 {
 		r, n := utf8.DecodeRune(data)
+		switch r {
+		case '\n', '\r':
+			blank++
+		case ' ', '\t':
+		default:
+			blank = 0
+		}
 		var what string
 		switch {
+		case blank > maxBlank:
+			what = fmt.Sprintf("more than %d empty lines", maxBlank)
 		case r == utf8.RuneError && n == 1:
 			what = "not UTF-8"
 		case r < ' ' && r != '\n' && r != '\t' && r != '\r', r == 0x7f:
