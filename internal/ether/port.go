@@ -36,7 +36,9 @@ type Counters struct {
 type Port interface {
 	// ReadBatch waits until at least one frame is there and fills bufs[:n].
 	// The caller owns the buffers before and after, and may keep any of the
-	// first n as long as it puts another in its place for the next call.
+	// first n as long as it puts another in its place for the next call. Which
+	// buffers these are may have changed: the port may reorder bufs, or trade
+	// them for others of its pool, so only what bufs holds after counts.
 	ReadBatch(bufs []*frame.Buf) (n int, err error)
 
 	// WriteBatch sends whole frames and keeps no reference to them. What the
