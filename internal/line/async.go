@@ -10,6 +10,7 @@ import (
 
 	"tributary/hdlc"
 	"tributary/internal/frame"
+	"tributary/ppp"
 )
 
 // async is a Line over a carrier of octets, framed as RFC 1662 says.
@@ -195,7 +196,7 @@ func (a *async) Write(frames []*frame.Buf) error {
 			wire += uint64(len(out.data))
 			out.data = out.data[:0]
 		}
-		out.data = hdlc.AppendFrame(out.data, b, params)
+		out.data = hdlc.AppendFrame(out.data, b, framing(b, params))
 		octets += uint64(len(b))
 	}
 	if err == nil && len(out.data) > 0 {
@@ -259,4 +260,18 @@ func (a *async) Close() error {
 		close(a.done)
 	})
 	return a.closeErr
+}
+
+// framing is how frame b is to go out: data as LCP settled, everything else as
+// if nothing had been. The peer learns of new parameters by a frame from here,
+// and what directly follows that frame, such as a CHAP Challenge behind an Ack,
+// may reach it before it has set them. A receiver takes escapes that nobody
+// asked for and a full header at any time (RFC 1662 sections 3.2 and 4.2), so
+// this costs a few octets of control packets, and saves a wait of three seconds
+// for their repetition.
+func framing(b []byte, params hdlc.Params) hdlc.Params {
+	if p, _, ok := ppp.Split(b); ok && !p.IsData() {
+		return hdlc.Default
+	}
+	return params
 }
