@@ -15,14 +15,13 @@ import (
 	"tributary/pppoe"
 )
 
-// ACConfig is an access concentrator. The zero value, with Secret, is one that
-// serves anyone who knows his secret.
+// ACConfig is an access concentrator. The zero value is one that serves anyone.
 type ACConfig struct {
 	Name        string   // AC-Name; "lab-ac"
 	Services    []string // Service-Names offered; none: any
 	VLANs       ether.VLANs
 	Auth        []ppp.AuthMethod                           // nil asks for no proof
-	Secret      func(user string) (secret string, ok bool) // who may come in; needed with Auth
+	Secret      func(user string) (secret string, ok bool) // who may come in; the lab's own users
 	Local       netip.Addr                                 // our end of every session; 10.64.0.1
 	Pool        netip.Prefix                               // addresses for subscribers; 10.64.0.0/16
 	Internet    netip.Addr                                 // the host behind us; 198.51.100.1
@@ -153,6 +152,9 @@ func (c ACConfig) withDefaults() ACConfig {
 	}
 	if c.Echo == 0 {
 		c.Echo = 20 * time.Second
+	}
+	if c.Secret == nil {
+		c.Secret = Secret
 	}
 	if c.Event == nil {
 		c.Event = func(ACEvent) {}

@@ -11,9 +11,10 @@ import (
 
 // pinger sends ICMP echoes (RFC 792) and knows their replies.
 type pinger struct {
-	mu   sync.Mutex
-	seq  uint16
-	wait map[uint16]chan struct{}
+	mu    sync.Mutex
+	seq   uint16
+	wait  map[uint16]chan struct{}
+	total Traffic // only what is about pings
 }
 
 // pingID tells our echoes from those of programs behind the same address.
@@ -27,7 +28,7 @@ const (
 
 // Ping sends one echo of size octets of data and returns how long its reply
 // took. ctx bounds the wait.
-func (s *Subscriber) Ping(ctx context.Context, to netip.Addr, size int) (time.Duration, error) {
+func (s *Subscriber) Ping(ctx context.Context, to netip.Addr, size int) (rtt time.Duration, err error) {
 	p := &s.ping
 	c := make(chan struct{}, 1)
 	p.mu.Lock()
@@ -40,8 +41,13 @@ func (s *Subscriber) Ping(ctx context.Context, to netip.Addr, size int) (time.Du
 	p.mu.Unlock()
 	defer func() {
 		p.mu.Lock()
+		defer p.mu.Unlock()
 		delete(p.wait, seq)
-		p.mu.Unlock()
+		if err != nil {
+			p.total.PingsLost++
+			return
+		}
+		p.total = p.total.Add(Traffic{Pings: 1, PingMin: rtt, PingMax: rtt, PingSum: rtt})
 	}()
 	begin := time.Now()
 	if !s.Send(echoRequest(s.net.Address, to, seq, size)) {

@@ -63,6 +63,8 @@ type Subscriber struct {
 	wire *wire
 	ping pinger
 
+	moved struct{ downloads, uploads, down, up atomic.Uint64 } // see Traffic
+
 	err     error
 	framing ppp.LineParams
 	sendMRU int

@@ -57,12 +57,13 @@ func (s *Subscriber) Download(ctx context.Context, c *http.Client, from netip.Ad
 		return fmt.Errorf("GET %v: %s", req.URL, resp.Status)
 	}
 	check := NewCheck()
-	if _, err := io.Copy(check, resp.Body); err != nil {
+	if _, err := io.Copy(io.MultiWriter(check, octetCount{&s.moved.down}), resp.Body); err != nil {
 		return fmt.Errorf("GET %v: %w", req.URL, err)
 	}
 	if check.N != size {
 		return fmt.Errorf("GET %v: %d octets came, not %d", req.URL, check.N, size)
 	}
+	s.moved.downloads.Add(1)
 	return nil
 }
 
@@ -70,7 +71,7 @@ func (s *Subscriber) Download(ctx context.Context, c *http.Client, from netip.Ad
 // digest it saw.
 func (s *Subscriber) Upload(ctx context.Context, c *http.Client, to netip.Addr, size int64) error {
 	sum := sha256.New()
-	body := io.TeeReader(io.LimitReader(NewStream(), size), sum)
+	body := io.TeeReader(io.LimitReader(NewStream(), size), io.MultiWriter(sum, octetCount{&s.moved.up}))
 	req, err := http.NewRequestWithContext(ctx, http.MethodPut, fmt.Sprintf("http://%v/", to), io.NopCloser(body))
 	if err != nil {
 		return err
@@ -88,5 +89,16 @@ func (s *Subscriber) Upload(ctx context.Context, c *http.Client, to netip.Addr, 
 	if want := fmt.Sprintf("%d %s\n", size, hex.EncodeToString(sum.Sum(nil))); resp.StatusCode != http.StatusOK || string(answer) != want {
 		return fmt.Errorf("PUT %v: %w: %s, %q", req.URL, errCorrupt, resp.Status, answer)
 	}
+	s.moved.uploads.Add(1)
 	return nil
+}
+
+// Traffic is what went over the link so far.
+func (s *Subscriber) Traffic() Traffic {
+	s.ping.mu.Lock()
+	t := s.ping.total
+	s.ping.mu.Unlock()
+	t.Downloads, t.Uploads = s.moved.downloads.Load(), s.moved.uploads.Load()
+	t.Down, t.Up = s.moved.down.Load(), s.moved.up.Load()
+	return t
 }
