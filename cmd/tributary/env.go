@@ -25,7 +25,7 @@ func (e *env) socketFlag(c *cobra.Command) *string {
 	if socket == "" {
 		socket = config.DefaultSocket
 	}
-	return c.Flags().String("socket", socket, "control socket of the gateway; TRIBUTARY_SOCKET in the environment changes the default")
+	return c.Flags().String("socket", socket, "control socket at `PATH`, or TRIBUTARY_SOCKET")
 }
 
 // jsonFlag gives c the flag --json.
