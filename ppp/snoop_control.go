@@ -161,8 +161,8 @@ func (s *Snoop) terminateRequest(from snoopSide, p Packet) SnoopEvents {
 }
 
 // terminateAck counts only if it answers a Terminate-Request of the other
-// side. RFC 1661 section 5.5: its Identifier "is a copy of the Identifier field
-// of the Terminate-Request which caused this Terminate-Ack".
+// side. RFC 1661 section 5.5: "the Identifier field of the Terminate-Request is
+// copied into the Identifier field of the Terminate-Ack packet."
 func (s *Snoop) terminateAck(from snoopSide, id uint8) SnoopEvents {
 	t := &s.term[from.other()]
 	if !t.pending || t.id != id {
