@@ -35,6 +35,7 @@ It needs no kernel PPP.`,
 		newUplinksCommand(e),
 		newEventsCommand(e),
 		newHangupCommand(e),
+		newLabCommand(e),
 		newVersionCommand(e),
 		newCompletionCommand(e),
 	)

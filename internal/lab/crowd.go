@@ -184,7 +184,7 @@ func (u *crowdUser) surf(ctx context.Context, s *Subscriber) error {
 			return err
 		})
 		cancel()
-		if ctx.Err() != nil && round.Err() != nil {
+		if round.Err() != nil && !errors.Is(err, errCorrupt) {
 			return nil // the end came in the middle of a round
 		}
 		if err != nil || ctx.Err() != nil {

@@ -1,0 +1,280 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"syscall"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"tributary/internal/config"
+	"tributary/internal/control"
+	"tributary/internal/ether"
+	"tributary/internal/frame"
+	"tributary/internal/gateway"
+	"tributary/internal/lab"
+	"tributary/internal/line"
+	"tributary/ppp"
+	"tributary/pppoe"
+)
+
+// labListen is where users dial in at, if it is free.
+const labListen = "127.0.0.1:2323"
+
+// labStop bounds each step of the end. What takes longer hangs.
+const labStop = 15 * time.Second
+
+// labOptions are the flags of tributary lab.
+type labOptions struct {
+	users  int
+	until  time.Duration
+	socket string
+	listen string
+	mode   string
+	loss   float64
+	seed   uint64
+	log    string
+
+	secret func(user string) (string, bool) // nil: the lab's own
+}
+
+func newLabCommand(e *env) *cobra.Command {
+	c := &cobra.Command{
+		Use:   "lab",
+		Short: "Run an ISP, a gateway and dialling users in one process",
+		Long: `Runs a whole ISP in memory, without privileges: an access concentrator with a
+small internet behind it, the gateway in relay mode before it, and users who
+dial in over TCP on loopback, log in with CHAP, ping, download and upload, and
+check every octet. Others may dial in as well, with pppd or tributary dial, as
+any user uN with the password pN.
+
+It runs until it is interrupted, or for as long as --for says. Then all hang up,
+and the last line says what was proven. The exit code is 1 if anything that was
+promised did not happen.`,
+		Example: `  tributary lab --for 10s
+  tributary lab --users 200 --listen 127.0.0.1:0
+  tributary lab --socket /tmp/lab.sock &
+  tributary lines --socket /tmp/lab.sock`,
+		Args: cobra.NoArgs,
+	}
+	var o labOptions
+	f := c.Flags()
+	f.IntVar(&o.users, "users", 8, "so many users `N` dial in")
+	f.DurationVar(&o.until, "for", 0, "end after this time (default: when interrupted)")
+	f.StringVar(&o.socket, "socket", "", "control socket at `PATH` (default: in a temporary directory)")
+	f.StringVar(&o.listen, "listen", "", "users dial in at `HOST:PORT` (default "+labListen+", or another port if that is taken)")
+	f.StringVar(&o.mode, "mode", "relay", "relay: each user has his own PPPoE session")
+	f.Float64Var(&o.loss, "loss", 0, "lose this part of the packets (0 to 0.5) between gateway and ISP")
+	f.Uint64Var(&o.seed, "seed", 1, "which packets are lost: the same `NUMBER` loses the same ones")
+	f.StringVar(&o.log, "log", "warn", "the gateway's log level: debug, info, warn or error")
+	c.RunE = func(c *cobra.Command, _ []string) error {
+		if err := o.check(); err != nil {
+			return usageError{err}
+		}
+		return e.runLab(c.Context(), o)
+	}
+	return c
+}
+
+func (o *labOptions) check() error {
+	switch {
+	case o.mode == "shared" || o.mode == "both":
+		return fmt.Errorf("--mode %s is not in this version; --mode relay is", o.mode)
+	case o.mode != "relay":
+		return fmt.Errorf("--mode %q: want relay", o.mode)
+	case o.users < 0 || o.users > 10_000:
+		return errors.New("--users takes a number from 0 to 10000")
+	case o.until < 0:
+		return errors.New("--for takes a time that is not negative")
+	case !(o.loss >= 0 && o.loss <= 0.5):
+		return errors.New("--loss takes a number from 0 to 0.5")
+	}
+	return new(slog.LevelVar).UnmarshalText([]byte(o.log))
+}
+
+// labRun is one running lab.
+type labRun struct {
+	e        *env
+	o        labOptions
+	internet netip.Addr
+	pool     *frame.Pool // of the access concentrator and the users
+	ac       *lab.AC
+	gw       *gateway.Gateway
+	gwPool   *frame.Pool
+	faults   *ether.Faulty // nil: none
+	addr     string        // where users dial in at
+	crowd    *lab.Crowd
+	began    time.Time
+}
+
+// runLab builds everything from the ISP down to the users, lets it run, and
+// takes it down again in the opposite order.
+func (e *env) runLab(ctx context.Context, o labOptions) (err error) {
+	dir, err := os.MkdirTemp("", "tributary-lab-")
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
+	if o.socket == "" {
+		o.socket = filepath.Join(dir, "control.sock")
+	}
+	l := &labRun{
+		e: e, o: o, internet: netip.MustParseAddr("198.51.100.1"), began: time.Now(),
+		// What waits in the users' and the concentrator's queues at the most.
+		pool: frame.NewPool(1<<14 + o.users*512),
+	}
+	hub := ether.NewHub()
+	acPort := hub.Port("lab-isp", pppoe.MAC{0x02, 0, 0x5e, 0, 0, 0x01}, l.pool)
+	l.ac, err = lab.NewAC(acPort, l.pool, lab.ACConfig{
+		Auth: []ppp.AuthMethod{ppp.AuthCHAPMD5}, Secret: o.secret, Internet: l.internet,
+	})
+	if err != nil {
+		acPort.Close()
+		return err
+	}
+	defer l.ac.Close()
+	socket, err := control.Listen(o.socket)
+	if err != nil {
+		return err
+	}
+	if err := l.newGateway(hub, dir); err != nil {
+		return errors.Join(err, socket.Close())
+	}
+	server := control.New(l.gw, e.version)
+	served := make(chan error, 1)
+	go func() { served <- server.Serve(socket) }()
+	stop, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	defer cancel()
+	ran := make(chan error, 1)
+	go func() { ran <- l.gw.Run(stop) }()
+
+	err = l.greet()
+	var before labLosses
+	var users error
+	if err == nil {
+		before, users = l.letRun(ctx)
+	}
+	cancel()
+	select {
+	case gwErr := <-ran:
+		err = errors.Join(err, gwErr)
+	case <-time.After(labStop):
+		err = errors.Join(err, errors.New("the gateway does not stop"))
+	}
+	err = errors.Join(err, server.Close(), <-served)
+	if err != nil {
+		return err
+	}
+	return l.prove(users, before)
+}
+
+// newGateway makes the gateway, at the usual port if that is free.
+func (l *labRun) newGateway(hub *ether.Hub, dir string) (err error) {
+	up := config.NewUplink("isp", "lab-gateway")
+	up.OfferWait = 10 * time.Millisecond // the hub has one concentrator
+	lines := config.NewLines("virtual", up.Name)
+	lines.TCP = config.NewTCP(l.o.listen)
+	lines.TCP.Max = 2*l.o.users + 64
+	cfg := config.Default()
+	cfg.Uplinks, cfg.Lines, cfg.StateDir = []config.Uplink{up}, []config.Lines{lines}, filepath.Join(dir, "state")
+	if l.o.listen == "" {
+		lines.TCP.Listen = labListen
+	}
+	open := func(name string, pool *frame.Pool) (ether.Port, error) {
+		l.gwPool = pool
+		port := hub.Port(name, pppoe.MAC{0x02, 0, 0x5e, 0, 0, 0x02}, pool)
+		if l.o.loss == 0 {
+			return port, nil
+		}
+		loss := ether.Faults{Loss: l.o.loss}
+		l.faults = ether.NewFaulty(port, pool, l.o.seed, loss, loss)
+		return l.faults, nil
+	}
+	log := newLogger(l.e.stderr, config.Log{Level: l.o.log})
+	l.gw, err = newGateway(cfg, log, open)
+	if l.o.listen == "" && errors.Is(err, syscall.EADDRINUSE) {
+		host, _, _ := net.SplitHostPort(labListen)
+		lines.TCP.Listen = net.JoinHostPort(host, "0")
+		l.gw, err = newGateway(cfg, log, open)
+	}
+	if err != nil {
+		return err
+	}
+	l.addr = l.gw.Addrs()[lines.Name][0]
+	l.crowd = lab.NewCrowd(lab.CrowdConfig{
+		Users: l.o.users, Async: true, Pool: l.pool, Internet: l.internet,
+		Dial: func(ctx context.Context, _ int) (line.Line, error) {
+			return line.Dial(ctx, "tcp:"+l.addr, l.pool, line.DialOptions{})
+		},
+	})
+	return nil
+}
+
+// greet says what runs, and how to join in.
+func (l *labRun) greet() error {
+	host, port, err := net.SplitHostPort(l.addr)
+	if err != nil {
+		return err
+	}
+	user, secret := lab.Account(l.o.users)
+	other, otherSecret := lab.Account(l.o.users + 1)
+	_, err = fmt.Fprintf(l.e.stdout, `An ISP, a gateway and %d users, in this process. Users dial in at %s.
+  look inside   tributary lines --socket %s
+  dial in       tributary dial tcp:%s --user %s --password %s --ping %v
+  with pppd     pppd pty "nc %s %s" user %s password %s noauth nodetach local noccp
+  web server    http://%v/ and /bytes/N, for those who have dialled in
+
+`, l.o.users, l.addr, l.o.socket, l.addr, user, secret, l.internet, host, port, other, otherSecret, l.internet)
+	return err
+}
+
+// letRun runs the users until the end, and shows how they do. What was lost by
+// then is counted before they hang up, since a line takes its counters with it.
+func (l *labRun) letRun(ctx context.Context) (labLosses, error) {
+	if l.o.until > 0 {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, l.o.until)
+		defer cancel()
+	}
+	run, hangUp := context.WithCancel(context.WithoutCancel(ctx))
+	defer hangUp()
+	over := make(chan error, 1)
+	go func() { over <- l.crowd.Run(run) }()
+	view := newLabView(l)
+	tick := time.NewTicker(view.interval())
+	defer tick.Stop()
+	end := ctx.Done()
+	var losses labLosses
+	for {
+		select {
+		case <-tick.C:
+			view.show()
+		case <-end:
+			end = nil
+			view.show()
+			losses = l.losses()
+			hangUp()
+		case err := <-over:
+			if l.o.users == 0 && end != nil {
+				over = nil // only strangers dial in
+				break
+			}
+			if end != nil {
+				losses = l.losses() // all have failed
+			}
+			view.done()
+			return losses, err
+		}
+		if over == nil && end == nil {
+			view.done()
+			return losses, nil
+		}
+	}
+}
