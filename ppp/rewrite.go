@@ -11,6 +11,10 @@ type RewriteConfig struct {
 	// the PPPoE session: PPPoEMRU (1492), or up to 1500 where RFC 4638 was
 	// agreed. Zero means PPPoEMRU.
 	MaxMRU int
+	// ACCM names the control characters that the line may add or take for
+	// itself, XON and XOFF with software flow control: the user is asked to
+	// escape them. 0, the best for a clean line, asks him to escape none.
+	ACCM uint32
 }
 
 // RewriteCounters counts the LCP packets that a Rewrite did not pass on, by
@@ -69,6 +73,7 @@ type Relayed struct {
 // latest request of each side.
 type Rewrite struct {
 	maxMRU uint16
+	needs  uint32 // control characters the user must escape, RewriteConfig.ACCM
 
 	user rewriteAsk // the user's latest Configure-Request: how we may send to him
 	ac   rewriteAsk // the AC's latest Configure-Request: how he may send to us
@@ -116,7 +121,7 @@ func NewRewrite(c RewriteConfig) *Rewrite {
 		mru = PPPoEMRU
 	}
 	mru = min(mru, 0xffff)
-	return &Rewrite{maxMRU: uint16(mru), mru: uint16(mru), params: DefaultLineParams}
+	return &Rewrite{maxMRU: uint16(mru), mru: uint16(mru), needs: c.ACCM, accm: c.ACCM, params: DefaultLineParams}
 }
 
 // Params is how the user's line is to be framed now: what the last Relayed said.

@@ -176,7 +176,7 @@ func (r *Rewrite) takeHint(opt Option) {
 	case opt.Type == LCPOptACCM && len(opt.Data) == 4:
 		// A map is worth a few rounds, not more; without it the line
 		// works too, at the default map.
-		accm := binary.BigEndian.Uint32(opt.Data)
+		accm := binary.BigEndian.Uint32(opt.Data) | r.needs
 		r.accmNaks++
 		if accm == rewriteACCM(r.ac.sent) || r.accmNaks > 3 {
 			r.refused |= rewriteACCMap

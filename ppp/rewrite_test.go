@@ -314,6 +314,16 @@ func TestRewriteMaxMRU(t *testing.T) {
 	c.ac("and to reject", lcpFrame(ConfigureReject, 1, "\x01\x03\xff"), rewriteWant{toUser: lcpFrame(ConfigureReject, 1, "\x01\x03\xff")})
 }
 
+// A line with software flow control eats XON and XOFF.
+func TestRewriteLineNeedsACCM(t *testing.T) {
+	c := &rewriteTalk{t, NewRewrite(RewriteConfig{ACCM: 0x000a0000})}
+	rest := octetsPFC + octetsACFC
+	c.ac("the user is asked to escape what the line eats", lcpFrame(ConfigureRequest, 1, octetsMRU1492),
+		rewriteWant{toUser: lcpFrame(ConfigureRequest, 1, octetsMRU1492, octetsACCMxon, rest)})
+	c.user("also if he would rather escape others", lcpFrame(ConfigureNak, 1, octetsACCM1),
+		rewriteWant{toUser: lcpFrame(ConfigureRequest, 2, octetsMRU1492, "\x02\x06\x00\x0a\x00\x01", rest)})
+}
+
 func TestRewritePasses(t *testing.T) {
 	c := newRewriteTalk(t)
 	for _, f := range [][]byte{
