@@ -39,7 +39,7 @@ func TestEveryCommandHelps(t *testing.T) {
 			t.Errorf("%v: exit %d, %q", args, code, errs)
 		}
 		for line := range strings.Lines(out) {
-			if n := utf8.RuneCountInString(strings.TrimRight(line, "\n")); n > 110 {
+			if n := utf8.RuneCountInString(strings.TrimRight(line, "\n")); n > 120 {
 				t.Errorf("%v: a line of %d columns: %s", args, n, line)
 			}
 		}

@@ -29,10 +29,7 @@ func (e usageError) Unwrap() error { return e.error }
 
 // ranError is an error of a command that was understood and ran. Every other
 // error is cobra's, and means that it was not.
-type ranError struct {
-	error
-	command string
-}
+type ranError struct{ error }
 
 func (e ranError) Unwrap() error { return e.error }
 
@@ -45,11 +42,11 @@ func execute(ctx context.Context, e *env, args []string) int {
 	root.SetErr(e.stderr)
 	root.SilenceErrors, root.SilenceUsage = true, true
 	tellRun(root)
-	err := root.ExecuteContext(ctx)
+	c, err := root.ExecuteContextC(ctx)
 	if err == nil {
 		return exitDone
 	}
-	text, code := explain(err)
+	text, code := explain(c.CommandPath(), err)
 	fmt.Fprintln(e.stderr, text)
 	return code
 }
@@ -60,7 +57,7 @@ func tellRun(c *cobra.Command) {
 	if run := c.RunE; run != nil {
 		c.RunE = func(c *cobra.Command, args []string) error {
 			if err := run(c, args); err != nil {
-				return ranError{err, c.CommandPath()}
+				return ranError{err}
 			}
 			return nil
 		}
@@ -72,7 +69,7 @@ func tellRun(c *cobra.Command) {
 
 // explain says what failed, with what, and what to do; in one line, except for a
 // configuration, which has a line for each mistake.
-func explain(err error) (text string, code int) {
+func explain(command string, err error) (text string, code int) {
 	var (
 		ran         ranError
 		usage       usageError
@@ -80,7 +77,7 @@ func explain(err error) (text string, code int) {
 		unreachable *control.Unreachable
 	)
 	if !errors.As(err, &ran) {
-		return fmt.Sprintf("tributary: %s; see tributary --help", printable(firstLine(err.Error()))), exitUsage
+		return fmt.Sprintf("%s: %s; see %s --help", command, printable(firstLine(err.Error())), command), exitUsage
 	}
 	if errors.As(err, &bad) {
 		lines := make([]string, len(bad))
@@ -93,7 +90,7 @@ func explain(err error) (text string, code int) {
 	switch {
 	case errors.As(err, &usage):
 		code = exitUsage
-		text += fmt.Sprintf("; see %s --help", ran.command)
+		text += fmt.Sprintf("; see %s --help", command)
 	case errors.Is(err, fs.ErrPermission) && errors.As(err, &unreachable):
 		text = fmt.Sprintf("no permission to open %s: use its owner or group, or sudo", unreachable.Socket)
 	case errors.As(err, &unreachable):
@@ -103,7 +100,7 @@ func explain(err error) (text string, code int) {
 	case errors.Is(err, context.Canceled):
 		text = "interrupted"
 	}
-	return ran.command + ": " + printable(text), code
+	return command + ": " + printable(text), code
 }
 
 // firstLine leaves out cobra's suggestions, which go over several lines.
