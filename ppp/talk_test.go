@@ -56,6 +56,7 @@ func (t *talk) raw(frame []byte) { t.l.Input(t.now, frame) }
 
 // wait lets time pass, ticking at each deadline, and then wants the Outs of all that.
 func (t *talk) wait(d time.Duration) {
+	t.Helper()
 	until := t.now.Add(d)
 	for {
 		next := t.l.Deadline()
@@ -64,6 +65,9 @@ func (t *talk) wait(d time.Duration) {
 		}
 		t.now = next
 		t.l.Tick(t.now)
+		if d := t.l.Deadline(); !d.IsZero() && !d.After(t.now) {
+			t.Fatalf("Tick at %v leaves the deadline %v", t.now, d)
+		}
 	}
 	t.now = until
 }
