@@ -50,7 +50,7 @@ func expandID(template, hostname string, info line.Info) string {
 	s := strings.NewReplacer(
 		"{hostname}", hostname,
 		"{group}", info.Group,
-		"{line}", info.Name,
+		"{line}", strings.TrimPrefix(info.Name, info.Group+"/"),
 		"{remote}", info.Remote,
 		"{kind}", info.Kind,
 	).Replace(template)

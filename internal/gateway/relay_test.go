@@ -29,7 +29,7 @@ func TestRelayConversation(t *testing.T) {
 		}
 		vendor, _ := p.Find(pppoe.TagVendorSpecific)
 		id, err := pppoe.ParseAccessLine(pppoe.Tag{Type: pppoe.TagVendorSpecific, Data: vendor})
-		if err != nil || id.CircuitID != "gw virtual/1" || id.RemoteID != "test" || !id.IWF {
+		if err != nil || id.CircuitID != "gw virtual 1" || id.RemoteID != "test" || !id.IWF {
 			t.Errorf("access line %+v, %v: the ISP knows the line by it", id, err)
 		}
 		u.send(confReq(2, 2, 0, 0, 0, 0))

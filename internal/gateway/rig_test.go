@@ -48,7 +48,7 @@ func newRig(t *testing.T, change func(*config.Config)) *rig {
 	r.cfg = config.Config{
 		Uplinks: []config.Uplink{{
 			Name: "isp", Interface: "eth1", OfferWait: 0, MAC: config.MACInterface, PADIRate: 500, MaxPayload: 1492,
-			CircuitID: "{hostname} {line}", RemoteID: "{remote}",
+			CircuitID: "{hostname} {group} {line}", RemoteID: "{remote}",
 			Discovery: config.Discovery{Timeout: time.Minute},
 			Echo:      config.Echo{Interval: 30 * time.Second, Failures: 3},
 		}},
