@@ -8,6 +8,8 @@ import (
 
 	"tributary/internal/config"
 	"tributary/internal/control"
+	"tributary/internal/ether"
+	"tributary/internal/frame"
 )
 
 // env is the world of a command, so that a test can make one up.
@@ -17,6 +19,7 @@ type env struct {
 	getenv         func(string) string
 	now            func() time.Time
 	version        control.Version
+	openEther      func(name string, pool *frame.Pool) (ether.Port, error) // nil: real interfaces
 }
 
 // socketFlag gives c the flag --socket.

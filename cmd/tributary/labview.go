@@ -52,9 +52,12 @@ func (v *labView) rows() int {
 	return min(labRows, max(int(size.Row)-14, 3))
 }
 
-// show draws the next picture.
+// show draws the next picture, unless there was one just now: rates need time.
 func (v *labView) show() {
 	now := time.Now()
+	if now.Sub(v.at) < v.interval()/2 {
+		return
+	}
 	seconds := now.Sub(v.at).Seconds()
 	lines := v.l.gw.Lines()
 	next := make(map[string]octetsBoth, len(lines))

@@ -17,19 +17,22 @@ import (
 
 // ACConfig is an access concentrator. The zero value is one that serves anyone.
 type ACConfig struct {
-	Name        string   // AC-Name; "lab-ac"
-	Services    []string // Service-Names offered; none: any
-	VLANs       ether.VLANs
-	Auth        []ppp.AuthMethod                           // nil asks for no proof
-	Secret      func(user string) (secret string, ok bool) // who may come in; the lab's own users
-	Local       netip.Addr                                 // our end of every session; 10.64.0.1
-	Pool        netip.Prefix                               // addresses for subscribers; 10.64.0.0/16
-	Internet    netip.Addr                                 // the host behind us; 198.51.100.1
-	DNS         [2]netip.Addr                              // told to who asks; the host behind us
-	MaxSessions int                                        // 0: as many as there are addresses
-	MaxPerMAC   int                                        // sessions of one address; 0 has no bound
-	MaxPayload  int                                        // RFC 4638; 0 is 1492
-	Echo        time.Duration                              // LCP Echo-Requests; 20 s, negative is never
+	Name     string   // AC-Name; "lab-ac"
+	Services []string // Service-Names offered; none: any
+	VLANs    ether.VLANs
+	Auth     []ppp.AuthMethod                           // nil asks for no proof
+	Secret   func(user string) (secret string, ok bool) // who may come in; the lab's own users
+	// Address is a user's own address; the zero Addr, as a nil Address, takes
+	// one of the pool.
+	Address     func(user string) netip.Addr
+	Local       netip.Addr    // our end of every session; 10.64.0.1
+	Pool        netip.Prefix  // addresses for subscribers; 10.64.0.0/16
+	Internet    netip.Addr    // the host behind us; 198.51.100.1
+	DNS         [2]netip.Addr // told to who asks; the host behind us
+	MaxSessions int           // 0: as many as there are addresses
+	MaxPerMAC   int           // sessions of one address; 0 has no bound
+	MaxPayload  int           // RFC 4638; 0 is 1492
+	Echo        time.Duration // LCP Echo-Requests; 20 s, negative is never
 	PADODelay   time.Duration
 	// Event is told what happens, by one goroutine, and must not wait. May be nil.
 	Event func(ACEvent)
@@ -79,6 +82,8 @@ type AC struct {
 	quit   chan struct{}
 	wg     sync.WaitGroup
 	once   sync.Once
+	lost   chan struct{} // closed: the port is read no more, and err is set
+	err    error
 	final  pppoe.ServerCounters // set before quit is closed
 
 	mu     sync.RWMutex // the two tables, for readers beside the loop
@@ -112,7 +117,7 @@ func NewAC(port ether.Port, pool *frame.Pool, cfg ACConfig) (*AC, error) {
 	cfg = cfg.withDefaults()
 	a := &AC{
 		cfg: cfg, port: port, pool: pool,
-		inbox: make(chan acFrame, 4096), calls: make(chan func()), quit: make(chan struct{}),
+		inbox: make(chan acFrame, 4096), calls: make(chan func()), quit: make(chan struct{}), lost: make(chan struct{}),
 		byID: make(map[acKey]*acSession), byAddr: make(map[netip.Addr]*acSession), next: cfg.Local,
 	}
 	var key [32]byte
@@ -130,7 +135,10 @@ func NewAC(port ether.Port, pool *frame.Pool, cfg ACConfig) (*AC, error) {
 		return nil, err
 	}
 	a.wg.Go(a.loop)
-	a.wg.Go(a.readPort)
+	a.wg.Go(func() {
+		a.err = a.readPort()
+		close(a.lost)
+	})
 	return a, nil
 }
 
@@ -152,6 +160,9 @@ func (c ACConfig) withDefaults() ACConfig {
 	}
 	if c.Echo == 0 {
 		c.Echo = 20 * time.Second
+	}
+	if c.Address == nil {
+		c.Address = func(string) netip.Addr { return netip.Addr{} }
 	}
 	if c.Secret == nil {
 		c.Secret = Secret
@@ -179,6 +190,12 @@ func (a *AC) Close() {
 		a.net.shutdown()
 	})
 }
+
+// Lost is closed when the port no longer works, or is closed; Err says why.
+func (a *AC) Lost() <-chan struct{} { return a.lost }
+
+// Err is why the port no longer works; valid once Lost is closed.
+func (a *AC) Err() error { return a.err }
 
 // call runs f in the loop's turn and waits for it; false after the end.
 func (a *AC) call(f func()) bool {
@@ -260,7 +277,7 @@ func (a *AC) describe(addr netip.Addr) string {
 
 // readPort carries what arrives: packets of the network straight to the
 // internet, everything else to the loop.
-func (a *AC) readPort() {
+func (a *AC) readPort() error {
 	bufs := make([]*frame.Buf, 64)
 	for i := range bufs {
 		bufs[i] = a.pool.Get()
@@ -286,11 +303,11 @@ func (a *AC) readPort() {
 			case a.inbox <- f:
 			case <-a.quit:
 				b.Put()
-				return
+				return ether.ErrClosed
 			}
 		}
 		if err != nil {
-			return
+			return err
 		}
 	}
 }

@@ -195,7 +195,11 @@ func (a *AC) assign(s *acSession, asked netip.Addr) netip.Addr {
 		return s.address
 	}
 	give := netip.Addr{}
-	if a.free(asked) {
+	if own := a.cfg.Address(s.user); own.IsValid() {
+		if a.byAddr[own] == nil { // one at a time: the address is his, and he has it
+			give = own
+		}
+	} else if a.free(asked) {
 		give = asked
 	} else {
 		at := a.next

@@ -2,11 +2,9 @@ package lab
 
 import (
 	"context"
-	"crypto/rand"
 	"errors"
 	"fmt"
 	"io"
-	"sync"
 	"sync/atomic"
 	"time"
 
@@ -17,162 +15,112 @@ import (
 	"tributary/pppoe"
 )
 
-// PPPoEConfig is what a PPPoE client asks for.
-type PPPoEConfig struct {
-	Service    string
-	ACName     string // only this one; empty: any
-	VLANs      ether.VLANs
-	MaxPayload int
-	OfferWait  time.Duration
-}
-
 // pppoeLine is a PPPoE session as a Line: a subscriber on Ethernet, without a
-// gateway in between. Its Line.Read does the discovery's part too.
+// gateway in between.
 type pppoeLine struct {
-	port ether.Port
-	pool *frame.Pool
-	cfg  PPPoEConfig
-	info line.Info
-	sess pppoe.Session
-
-	mu     sync.Mutex // client
-	client *pppoe.Client
-	bufs   []*frame.Buf
+	*pppoeClient
+	info   line.Info
+	sess   pppoe.Session
+	bufs   []*frame.Buf // for the port to read into
 	early  []*frame.Buf // of bufs: read, and not yet looked at
+	failed error        // why there is no session; under mu
 	closed atomic.Bool
 
 	rxFrames, rxOctets, txFrames, txOctets atomic.Uint64
 }
 
+var errNoBuffers = errors.New("the buffer pool is at its cap")
+
+// readBufs is how many frames are read from a port at once.
+const readBufs = 16
+
+// getBufs takes buffers to read into; nil if there are not enough.
+func getBufs(pool *frame.Pool) []*frame.Buf {
+	bufs := make([]*frame.Buf, readBufs)
+	for i := range bufs {
+		if bufs[i] = pool.Get(); bufs[i] == nil {
+			putBufs(bufs)
+			return nil
+		}
+	}
+	return bufs
+}
+
+func putBufs(bufs []*frame.Buf) {
+	for i, b := range bufs {
+		b.Put()
+		bufs[i] = nil
+	}
+}
+
 // DialPPPoE finds an access concentrator on port and opens a session with it.
-// The line closes the port at its end.
+// The line closes the port at its end; so does DialPPPoE if it fails. ctx bounds
+// the search only.
 func DialPPPoE(ctx context.Context, port ether.Port, pool *frame.Pool, cfg PPPoEConfig) (line.Line, error) {
-	uniq := make([]byte, 12)
-	_, _ = rand.Read(uniq) // never fails, by its contract
-	cc := pppoe.ClientConfig{ServiceName: cfg.Service, HostUniq: uniq, MaxPayload: cfg.MaxPayload, OfferWait: cfg.OfferWait}
+	cc := pppoe.ClientConfig{ServiceName: cfg.Service, MaxPayload: cfg.MaxPayload, OfferWait: cfg.OfferWait}
 	if cfg.ACName != "" {
 		cc.Prefer = []pppoe.Preference{{Name: cfg.ACName}}
 	}
 	if t, ok := ctx.Deadline(); ok {
 		cc.Timeout = time.Until(t)
 	}
-	l := &pppoeLine{port: port, pool: pool, cfg: cfg, client: pppoe.NewClient(cc), bufs: make([]*frame.Buf, 32)}
-	for i := range l.bufs {
-		if l.bufs[i] = pool.Get(); l.bufs[i] == nil {
-			l.release()
-			return nil, errors.New("the buffer pool is at its cap")
-		}
+	l := &pppoeLine{bufs: getBufs(pool)}
+	l.pppoeClient = newPPPoEClient(port, pool, cfg.VLANs, cc, l.clientEvent)
+	if l.bufs == nil {
+		return nil, errors.Join(errNoBuffers, port.Close())
 	}
 	if err := l.discover(ctx); err != nil {
-		port.Close()
-		l.release()
+		_ = l.Close()
+		putBufs(l.bufs)
 		return nil, err
 	}
 	l.info = line.Info{Name: port.Name(), Kind: "pppoe", Remote: fmt.Sprintf("%s %v session %d", l.sess.ACName, l.sess.AC, l.sess.SessionID)}
 	return l, nil
 }
 
-// discover runs the client until it has a session. A goroutine reads the port;
-// it ends with the discovery, on the first session frame at the latest, since
-// the port is only read on after that by Read.
-func (l *pppoeLine) discover(ctx context.Context) error {
-	opened, failed := make(chan struct{}), make(chan error, 1)
-	var once sync.Once
-	l.mu.Lock()
-	l.client.Start(time.Now())
-	err := l.drain()
-	l.mu.Unlock()
-	if err != nil {
-		return err
+// clientEvent is told what the client has found out, in its turn.
+func (l *pppoeLine) clientEvent(out pppoe.ClientOut) {
+	switch out := out.(type) {
+	case pppoe.ClientFailed:
+		l.failed = &DiscoveryError{out.Reason, out.Message}
+		_ = l.port.Close() // what discover waits for
+	case pppoe.ClientClosed:
+		l.closed.Store(true)
 	}
-	tickerDone := make(chan struct{})
-	go func() {
-		defer close(tickerDone)
-		tick := time.NewTicker(acTick)
-		defer tick.Stop()
-		for {
-			select {
-			case <-opened:
-				return
-			case <-ctx.Done():
-				once.Do(func() { failed <- fmt.Errorf("no session: %w", context.Cause(ctx)) })
-				l.port.Close() // makes the read below return
-				return
-			case <-tick.C:
-			}
-			l.mu.Lock()
-			if due(time.Now(), l.client.Deadline()) {
-				l.client.Tick(time.Now())
-			}
-			err := l.drain()
-			l.mu.Unlock()
-			if err != nil {
-				once.Do(func() { failed <- err })
-				l.port.Close()
-				return
-			}
-		}
-	}()
-	defer func() { <-tickerDone }()
-	defer func() {
-		select {
-		case <-opened:
-		default:
-			close(opened)
-		}
-	}()
+}
+
+// discover reads the port until there is a session.
+func (l *pppoeLine) discover(ctx context.Context) error {
+	stop := l.start(ctx)
+	defer stop()
 	for {
 		n, err := l.port.ReadBatch(l.bufs)
 		for i, b := range l.bufs[:n] {
-			hdr, payload, ok := ether.Parse(b.Bytes())
-			if !ok || hdr.Type != ether.TypeDiscovery || hdr.VLANs != l.cfg.VLANs {
+			if !l.input(b) {
 				continue
 			}
 			l.mu.Lock()
-			l.client.Input(time.Now(), hdr.Src, payload)
-			derr := l.drain()
 			sess, open := l.client.Session()
 			l.mu.Unlock()
-			if derr != nil {
-				return derr
-			}
-			if open {
+			if open && stop() {
 				// The AC's first frame may be right behind its PADS.
 				l.sess, l.early = sess, l.bufs[i+1:n]
 				return nil
 			}
 		}
-		if err != nil {
-			select {
-			case ferr := <-failed:
-				return ferr
-			default:
-				return err
-			}
+		if err == nil {
+			continue
 		}
-	}
-}
-
-// drain does what the client asks for; the caller holds mu.
-func (l *pppoeLine) drain() error {
-	for {
-		out, ok := l.client.Next()
-		if !ok {
-			return nil
+		l.mu.Lock()
+		failed := l.failed
+		l.mu.Unlock()
+		if failed != nil {
+			return failed
 		}
-		switch out := out.(type) {
-		case pppoe.Send:
-			if b := l.pool.Get(); b != nil {
-				if b.SetBytes(out.Packet) {
-					l.send(out.Dst, ether.TypeDiscovery, b)
-				}
-				b.Put()
-			}
-		case pppoe.ClientFailed:
-			return &DiscoveryError{out.Reason, out.Message}
-		case pppoe.ClientClosed:
-			l.closed.Store(true)
+		if ctx.Err() != nil {
+			return fmt.Errorf("no session: %w", context.Cause(ctx))
 		}
+		return err
 	}
 }
 
@@ -183,9 +131,15 @@ type DiscoveryError struct {
 }
 
 func (e *DiscoveryError) Error() string {
-	text := "PPPoE discovery failed: " + string(e.Reason)
-	if e.Reason == pppoe.FailNoOffer {
-		text = "no access concentrator answered"
+	text := map[pppoe.FailReason]string{
+		pppoe.FailNoOffer:       "no access concentrator answered",
+		pppoe.FailNotAcceptable: "no access concentrator offered what was asked for",
+		pppoe.FailRefused:       "the access concentrator refused",
+		pppoe.FailNoSession:     "the access concentrator offered a session and did not open it",
+		pppoe.FailConfig:        "the Service-Name is too long",
+	}[e.Reason]
+	if text == "" {
+		text = "PPPoE discovery failed: " + string(e.Reason)
 	}
 	if e.Message != "" {
 		text += ": " + e.Message
@@ -193,24 +147,17 @@ func (e *DiscoveryError) Error() string {
 	return text
 }
 
-func (l *pppoeLine) send(dst pppoe.MAC, etherType uint16, b *frame.Buf) {
-	ether.Prepend(b, &ether.Header{Dst: dst, Src: l.port.MAC(), VLANs: l.cfg.VLANs, Type: etherType})
-	_, _ = l.port.WriteBatch([]*frame.Buf{b}) // counted by the port
-}
-
 func (l *pppoeLine) Info() line.Info { return l.info }
 
 // Read is line.Line's.
-func (l *pppoeLine) Read(batch []*frame.Buf) (int, error) {
+func (l *pppoeLine) Read(batch []*frame.Buf) (k int, err error) {
 	got := l.early
 	l.early = nil
-	var err error
 	if len(got) == 0 {
 		var n int
-		n, err = l.port.ReadBatch(l.bufs[:min(len(batch), len(l.bufs))])
+		n, err = l.port.ReadBatch(l.bufs)
 		got = l.bufs[:n]
 	}
-	k := 0
 	for i, b := range got {
 		if k == len(batch) {
 			l.early = got[i:]
@@ -221,7 +168,7 @@ func (l *pppoeLine) Read(batch []*frame.Buf) (int, error) {
 		}
 		fresh := l.pool.Get()
 		if fresh == nil {
-			continue
+			continue // lost, as on a full line
 		}
 		got[i] = fresh
 		l.rxFrames.Add(1)
@@ -233,7 +180,8 @@ func (l *pppoeLine) Read(batch []*frame.Buf) (int, error) {
 		err = io.EOF // PADT
 	}
 	if err != nil {
-		l.release()
+		putBufs(l.bufs)
+		l.bufs, l.early = nil, nil
 	}
 	return k, err
 }
@@ -241,18 +189,15 @@ func (l *pppoeLine) Read(batch []*frame.Buf) (int, error) {
 // mine trims b to the PPP frame if it is one of our session.
 func (l *pppoeLine) mine(b *frame.Buf) bool {
 	hdr, payload, ok := ether.Parse(b.Bytes())
-	if !ok || hdr.VLANs != l.cfg.VLANs || hdr.Src != l.sess.AC {
+	if !ok || hdr.VLANs != l.vlans || hdr.Src != l.sess.AC || hdr.Dst != l.port.MAC() {
+		return false
+	}
+	if hdr.Type != ether.TypeSession {
+		l.input(b)
 		return false
 	}
 	h, inner, err := pppoe.ParseHeader(payload)
-	if err != nil || h.SessionID != l.sess.SessionID {
-		return false
-	}
-	if hdr.Type == ether.TypeDiscovery {
-		l.mu.Lock()
-		l.client.Input(time.Now(), hdr.Src, payload)
-		_ = l.drain() // what can fail has been passed
-		l.mu.Unlock()
+	if err != nil || h.Code != pppoe.SessionStage || h.SessionID != l.sess.SessionID {
 		return false
 	}
 	return b.TrimFront(hdr.Len()+pppoe.HeaderLen) && b.SetLen(len(inner))
@@ -268,7 +213,7 @@ func (l *pppoeLine) Write(frames []*frame.Buf) error {
 		l.txFrames.Add(1)
 		l.txOctets.Add(uint64(n))
 		pppoe.PutHeader(b.Prepend(pppoe.HeaderLen), pppoe.SessionStage, l.sess.SessionID, n)
-		ether.Prepend(b, &ether.Header{Dst: l.sess.AC, Src: l.port.MAC(), VLANs: l.cfg.VLANs, Type: ether.TypeSession})
+		ether.Prepend(b, &ether.Header{Dst: l.sess.AC, Src: l.port.MAC(), VLANs: l.vlans, Type: ether.TypeSession})
 	}
 	if len(frames) > 0 {
 		_, _ = l.port.WriteBatch(frames) // as Ethernet is: sent or lost
@@ -289,18 +234,6 @@ func (l *pppoeLine) Counters() line.Counters {
 
 // Close ends the session by PADT, and closes the port.
 func (l *pppoeLine) Close() error {
-	l.mu.Lock()
-	l.client.Close(time.Now(), "")
-	err := l.drain()
-	l.mu.Unlock()
 	l.closed.Store(true)
-	return errors.Join(err, l.port.Close())
-}
-
-func (l *pppoeLine) release() {
-	for i, b := range l.bufs {
-		b.Put()
-		l.bufs[i] = nil
-	}
-	l.bufs = nil
+	return l.close()
 }

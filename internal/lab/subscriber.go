@@ -29,7 +29,8 @@ type SubscriberConfig struct {
 	// Packet takes each IP packet that arrives, in place of a TCP/IP stack.
 	// The packet is valid until it returns.
 	Packet func(packet []byte)
-	// Phase is told how far the link is, in a word and some more; may be nil.
+	// Phase is told how far the link is ("lcp", "auth", "network") and some
+	// more about it, by one goroutine. May be nil.
 	Phase func(phase, text string)
 }
 
@@ -259,8 +260,8 @@ func (s *Subscriber) networkUp(up ppp.NetworkUp) error {
 		}
 	}
 	s.open.Store(true)
-	close(s.up)
 	s.cfg.Phase("network", fmt.Sprintf("address %v, peer %v, DNS %s, MTU %d", n.Address, n.Peer, addrList(n.DNS), n.MTU))
+	close(s.up)
 	return nil
 }
 
