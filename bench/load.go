@@ -1,0 +1,195 @@
+//go:build linux
+
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// A line from which nothing has come for so long has lost what was under way.
+const patience = 200 * time.Millisecond
+
+// load keeps a window of frames under way on each of some lines. One goroutine
+// does it all, with no more than a wait, a read and a write for a burst, so that
+// it takes little of what the subject could use.
+type load struct {
+	epoll  int
+	lines  []*loadLine
+	window int
+	burst  int
+	events []unix.EpollEvent
+	buf    []byte
+}
+
+type loadLine struct {
+	fd int
+	returns
+	have    []byte    // octets of a frame that is not complete
+	pending [2][]byte // octets that the line did not take yet
+	heard   time.Time
+}
+
+// newLoad takes over lines, which do not block.
+func newLoad(fds []int, trains []*train, window, burst int) (*load, error) {
+	ep, err := unix.EpollCreate1(unix.EPOLL_CLOEXEC)
+	if err != nil {
+		return nil, err
+	}
+	l := &load{epoll: ep, window: window, burst: burst, events: make([]unix.EpollEvent, 256), buf: make([]byte, 256<<10)}
+	for i, fd := range fds {
+		l.lines = append(l.lines, &loadLine{fd: fd, returns: returns{train: trains[i]}, heard: time.Now()})
+		if err := unix.EpollCtl(ep, unix.EPOLL_CTL_ADD, fd, &unix.EpollEvent{Events: unix.EPOLLIN, Fd: int32(i)}); err != nil {
+			return nil, err
+		}
+	}
+	return l, nil
+}
+
+func (l *load) close() { _ = unix.Close(l.epoll) }
+
+// run keeps the windows full for d.
+func (l *load) run(d time.Duration) error {
+	end := time.Now().Add(d)
+	for _, ln := range l.lines {
+		ln.heard = time.Now()
+		if err := l.fill(ln); err != nil {
+			return err
+		}
+	}
+	return l.loop(func(now time.Time) bool { return !now.Before(end) }, l.fill)
+}
+
+// drain waits for what is under way and sends no more.
+func (l *load) drain() error {
+	return l.loop(func(time.Time) bool {
+		for _, ln := range l.lines {
+			if ln.underWay() > 0 {
+				return false
+			}
+		}
+		return true
+	}, func(*loadLine) error { return nil })
+}
+
+// loop serves the lines until done; next is called for each line that has taken
+// frames in, or has given some up.
+func (l *load) loop(done func(now time.Time) bool, next func(*loadLine) error) error {
+	for {
+		now := time.Now()
+		if done(now) {
+			return nil
+		}
+		n, err := unix.EpollWait(l.epoll, l.events, 10)
+		if err != nil && err != unix.EINTR {
+			return fmt.Errorf("epoll: %w", err)
+		}
+		now = time.Now()
+		for _, ev := range l.events[:max(n, 0)] {
+			ln := l.lines[ev.Fd]
+			if ev.Events&unix.EPOLLOUT != 0 {
+				if err := l.flush(ln, ev.Fd); err != nil {
+					return err
+				}
+			}
+			if ev.Events&^unix.EPOLLOUT != 0 {
+				ln.heard = now
+				if err := l.read(ln); err != nil {
+					return err
+				}
+			}
+			if err := next(ln); err != nil {
+				return err
+			}
+		}
+		if n > 0 && n == len(l.lines) {
+			continue
+		}
+		for _, ln := range l.lines {
+			if ln.underWay() > 0 && now.Sub(ln.heard) > patience {
+				ln.heard = now
+				ln.giveUp()
+				if err := next(ln); err != nil {
+					return err
+				}
+			}
+		}
+	}
+}
+
+// fill sends as many frames as may go, if they are worth a write.
+func (l *load) fill(ln *loadLine) error {
+	room := l.window - ln.underWay()
+	if room < l.burst || ln.pending[0] != nil {
+		return nil
+	}
+	a, b := ln.train.frames(ln.tally.sent, room)
+	ln.tally.sent += uint64(room)
+	ln.pending = [2][]byte{a, b}
+	return l.flush(ln, -1)
+}
+
+// flush writes what is pending. index is the line's in epoll if that watches
+// for room, else -1.
+func (l *load) flush(ln *loadLine, index int32) error {
+	for ln.pending[0] != nil {
+		n, err := unix.Write(ln.fd, ln.pending[0])
+		if err == unix.EAGAIN {
+			if index < 0 {
+				return l.watch(ln, unix.EPOLLIN|unix.EPOLLOUT)
+			}
+			return nil
+		}
+		if err != nil && err != unix.EINTR {
+			return fmt.Errorf("write to a line: %w", err)
+		}
+		if ln.pending[0] = ln.pending[0][max(n, 0):]; len(ln.pending[0]) == 0 {
+			ln.pending = [2][]byte{ln.pending[1], nil}
+			if len(ln.pending[0]) == 0 {
+				ln.pending[0] = nil
+			}
+		}
+	}
+	if index >= 0 {
+		return l.watch(ln, unix.EPOLLIN)
+	}
+	return nil
+}
+
+func (l *load) watch(ln *loadLine, events uint32) error {
+	for i := range l.lines {
+		if l.lines[i] == ln {
+			return unix.EpollCtl(l.epoll, unix.EPOLL_CTL_MOD, ln.fd, &unix.EpollEvent{Events: events, Fd: int32(i)})
+		}
+	}
+	return errors.New("not a line of this load")
+}
+
+// read takes in what one read gives.
+func (l *load) read(ln *loadLine) error {
+	at := copy(l.buf, ln.have)
+	n, err := unix.Read(ln.fd, l.buf[at:])
+	switch {
+	case err == unix.EAGAIN || err == unix.EINTR:
+		return nil
+	case err != nil:
+		return fmt.Errorf("read from a line: %w", err)
+	case n == 0:
+		return fmt.Errorf("a line hung up: %w", io.ErrUnexpectedEOF)
+	}
+	b := l.buf[:at+n]
+	used := ln.take(b)
+	ln.have = append(ln.have[:0], b[used:]...)
+	return nil
+}
+
+func (l *load) tally() (t tally) {
+	for _, ln := range l.lines {
+		t.add(ln.tally)
+	}
+	return t
+}

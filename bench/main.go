@@ -1,0 +1,117 @@
+//go:build linux
+
+// Command bench measures Tributary's data path side by side with what a user
+// would pick instead and with what the machine can do at most. README.md says
+// how, and RESULTS.md has what came out last.
+//
+// It needs root, and runs in network, process and mount namespaces of its own.
+package main
+
+import (
+	"flag"
+	"fmt"
+	"os"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// options is what is measured, and how long.
+type options struct {
+	rounds   int
+	duration time.Duration // of one measurement
+	warmUp   time.Duration
+	lines    []int
+	sizes    []int // octets of payload behind the PPP Protocol field
+	window   int   // frames under way on one line
+	total    int   // frames under way on all lines together
+	burst    int   // a line sends when so many may go at once
+	subjects []string
+	binary   string // tributary
+	out      string // file to write, or none
+	profile  string // folder for profiles, or none
+}
+
+func main() {
+	if err := run(os.Args[1:]); err != nil {
+		fmt.Fprintln(os.Stderr, "bench:", err)
+		os.Exit(1)
+	}
+}
+
+func run(args []string) error {
+	if len(args) > 0 {
+		// The programs around the one under test, started by this one.
+		switch args[0] {
+		case "ac":
+			return acMain(args[1:])
+		case "floor":
+			return floorMain(args[1:])
+		}
+	}
+	opts, err := parseOptions(args)
+	if err != nil {
+		return err
+	}
+	inside, err := enterWorld()
+	if err != nil || !inside {
+		return err
+	}
+	return measureAll(opts)
+}
+
+func parseOptions(args []string) (options, error) {
+	var o options
+	var lines, sizes, subjects string
+	f := flag.NewFlagSet("bench", flag.ContinueOnError)
+	f.IntVar(&o.rounds, "rounds", 5, "rounds; each measures every subject once, in a changing order")
+	f.DurationVar(&o.duration, "for", 2*time.Second, "length of one measurement")
+	f.DurationVar(&o.warmUp, "warm-up", 300*time.Millisecond, "time under load before a measurement")
+	f.StringVar(&lines, "lines", "1,16", "numbers of lines")
+	f.StringVar(&sizes, "sizes", "64,1400", "octets of payload")
+	f.IntVar(&o.window, "window", 32, "frames under way on one line, at most")
+	f.IntVar(&o.total, "total", 256, "frames under way on all lines together, at most")
+	f.IntVar(&o.burst, "burst", 8, "a line sends again when so many frames may go at once, at most a quarter of its window")
+	f.StringVar(&subjects, "subjects", strings.Join(allSubjects, ","), "what to measure")
+	f.StringVar(&o.binary, "tributary", "", "the gateway's binary; built from this tree if not given")
+	f.StringVar(&o.out, "o", "", "file to write the results to, as Markdown")
+	f.StringVar(&o.profile, "profile", "", "folder for perf's view of the gateway, one text for each row")
+	if err := f.Parse(args); err != nil {
+		return o, err
+	}
+	var err error
+	if o.lines, err = numbers(lines); err != nil {
+		return o, fmt.Errorf("-lines: %w", err)
+	}
+	if o.sizes, err = numbers(sizes); err != nil {
+		return o, fmt.Errorf("-sizes: %w", err)
+	}
+	for _, n := range o.sizes {
+		if n < minPayload || n > maxPayload {
+			return o, fmt.Errorf("-sizes: %d is not between %d and %d", n, minPayload, maxPayload)
+		}
+	}
+	o.subjects = strings.Split(subjects, ",")
+	if o.rounds < 1 || o.window < 1 || o.total < 1 || o.burst < 1 || o.duration <= 0 {
+		return o, fmt.Errorf("rounds, window, total, burst and duration are at least one")
+	}
+	return o, nil
+}
+
+func numbers(list string) ([]int, error) {
+	var ns []int
+	for _, s := range strings.Split(list, ",") {
+		n, err := strconv.Atoi(strings.TrimSpace(s))
+		if err != nil || n < 1 {
+			return nil, fmt.Errorf("%q is not a number above zero", s)
+		}
+		ns = append(ns, n)
+	}
+	return ns, nil
+}
+
+// windowOf is how many frames each of n lines may have under way.
+func (o *options) windowOf(n int) int { return max(1, min(o.window, o.total/n)) }
+
+// burstOf is how many frames a line with window w sends at once, at least.
+func (o *options) burstOf(w int) int { return max(1, min(o.burst, w/4)) }
