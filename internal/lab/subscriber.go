@@ -60,6 +60,7 @@ type Subscriber struct {
 
 	open atomic.Bool // IPv4 may flow; what follows is set before
 	net  Network
+	hostForTest *stack.Stack
 	host *stack.Stack
 	wire *wire
 	ping pinger
@@ -86,6 +87,11 @@ func NewSubscriber(ln line.Line, pool *frame.Pool, cfg SubscriberConfig) *Subscr
 		Async: cfg.Async, ACCM: cfg.ACCM, PFC: cfg.PFC, ACFC: cfg.ACFC, MRU: cfg.MRU,
 		Name: cfg.User, Secret: cfg.Secret, IPv4: &ppp.IPv4Config{AskDNS: true}, EchoInterval: cfg.Echo,
 	})
+	if cfg.Async {
+		// The peer may send as we ask from the moment it says so in its Ack,
+		// and what it sends next may be read together with that Ack.
+		ln.SetParams(hdlc.Default, cfg.ACCM)
+	}
 	s.read.Go(s.readLine)
 	s.wrote.Go(s.writeLine)
 	go s.loop()
@@ -260,7 +266,7 @@ func (s *Subscriber) networkUp(up ppp.NetworkUp) error {
 		}
 	}
 	s.open.Store(true)
-	s.cfg.Phase("network", fmt.Sprintf("address %v, peer %v, DNS %s, MTU %d", n.Address, n.Peer, addrList(n.DNS), n.MTU))
+	s.hostForTest = s.host; s.cfg.Phase("network", fmt.Sprintf("address %v, peer %v, DNS %s, MTU %d", n.Address, n.Peer, addrList(n.DNS), n.MTU))
 	close(s.up)
 	return nil
 }
