@@ -97,6 +97,12 @@ func (g *gateway) start() {
 	g.ended = ended
 	go func() { g.cmd.Wait(); close(ended) }()
 	g.r.t.Cleanup(func() { g.end(ended) })
+	g.r.t.Cleanup(func() {
+		if g.r.t.Failed() {
+			out, err := g.ctl("uplinks", "--json")
+			g.r.t.Logf("tributary uplinks: %v\n%s", err, out)
+		}
+	})
 	g.r.eventually("tributary answers on its control socket", func() error {
 		select {
 		case <-ended:
@@ -235,7 +241,7 @@ func TestRelay(t *testing.T) {
 	r.ping(1, 2, 1464) // a whole MTU of 1492
 
 	l := g.up(1)[0]
-	if l.Kind != "tcp" || l.User != "u1" || l.Auth != "CHAP" || l.Address != addr || l.Peer != "10.64.0.1" || l.ACName != "rig-isp" || l.SessionID == 0 {
+	if l.Kind != "tcp" || l.User != "u1" || l.Auth != "chap-md5" || l.Address != addr || l.Peer != "10.64.0.1" || l.ACName != "rig-isp" || l.SessionID == 0 {
 		t.Errorf("lines --json: %+v, want user u1 by CHAP on rig-isp with %s", l, addr)
 	}
 	r.transfer(1)

@@ -27,7 +27,7 @@ func TestHangup(t *testing.T) {
 		}},
 		{name: "user vanishes", killed: true, hangup: func(r *rig, id int, _ lineInfo) {
 			// Its nc ends with it, so this is a TCP connection closed without a word of PPP.
-			r.must(r.user, fmt.Sprintf("kill -9 $(head -n1 /run/ppp-l%d.pid); killall nc", id))
+			r.must(r.user, fmt.Sprintf("kill -9 $(head -n1 /run/ppp-l%d.pid); killall -q nc; true", id))
 		}},
 		{name: "line is cut", hangup: func(*rig, int, lineInfo) { tap.cut() }},
 		{name: "ISP ends PPP", fromAC: true, hangup: func(r *rig, _ int, _ lineInfo) {

@@ -2,7 +2,6 @@ package guests
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -22,7 +21,7 @@ func TestMain(m *testing.M) { sandbox.Main(m, prepare) }
 // prepare makes what the tests run, while the network is still there.
 func prepare() error {
 	if !sandbox.CI() && os.Getenv("TRIBUTARY_GUESTS") == "" {
-		return errors.New("guests take minutes: set TRIBUTARY_GUESTS=1, or CI=true (make test does)")
+		return sandbox.Missing("guests take minutes: set TRIBUTARY_GUESTS=1, or CI=true (make test does)")
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Minute)
 	defer cancel()
@@ -30,12 +29,12 @@ func prepare() error {
 		return err
 	}
 	if f, err := os.OpenFile("/dev/net/tun", os.O_RDWR, 0); err != nil {
-		return fmt.Errorf("guests need TAP devices: %w", err)
+		return sandbox.Missing("guests need TAP devices: " + err.Error())
 	} else {
 		f.Close()
 	}
 	if _, err := exec.LookPath("pppoe"); err != nil {
-		return errors.New("the reference gateway is rp-pppoe's client: install the package pppoe")
+		return sandbox.Missing("the reference gateway is rp-pppoe's client: install the package pppoe")
 	}
 	here, err := os.Getwd()
 	if err != nil {

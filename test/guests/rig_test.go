@@ -76,7 +76,7 @@ func newRig(t *testing.T, o rigOptions) *rig {
 			}
 		})
 	}
-	start(&r.isp, guest.Options{Name: "isp", Role: "isp", Taps: []string{"isp0"}, Set: map[string]string{"mtu": fmt.Sprint(o.mtu)}})
+	start(&r.isp, guest.Options{Name: "isp", Role: "isp", Taps: []string{"isp0"}, MTU: o.mtu})
 	start(&r.user, guest.Options{Name: "user", Role: "user", Taps: []string{"usr0"}, Serial: o.serial})
 	boots.Wait()
 	t.Cleanup(func() {

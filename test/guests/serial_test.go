@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/creack/pty"
 	"golang.org/x/sys/unix"
@@ -28,8 +29,7 @@ func TestSerial(t *testing.T) {
 	for call := 1; call <= 2; call++ {
 		r.dialAt("tty "+dev, call, "")
 		r.ping(call, 3, 1464)
-		l := r.sessionOf(g)
-		if l.Kind != "serial" {
+		if l := g.up(1)[0]; l.Kind != "serial" {
 			t.Errorf("call %d: kind of line %q", call, l.Kind)
 		}
 		r.must(r.user, "kill $(cat /run/ppp-l*.pid | grep -x '[0-9]*')")
@@ -39,11 +39,13 @@ func TestSerial(t *testing.T) {
 	}
 }
 
-// TestPTY has the user's UART on a terminal that the gateway made. Closing it
-// is hanging up.
+// TestPTY has the user on a terminal that the gateway made, as an emulator's
+// serial port is. Closing it is hanging up. (User-mode Linux never closes a
+// terminal it has opened, so there is a cable between, which can be pulled.)
 func TestPTY(t *testing.T) {
 	link := filepath.Join(t.TempDir(), "line1")
-	r := newRig(t, rigOptions{serial: []string{link}})
+	port, user := rawPTY(t)
+	r := newRig(t, rigOptions{serial: []string{user.Name()}})
 	g := r.startTributary(gatewayOptions{lines: `
   - name: dosbox
     pty: {links: ["` + link + `"]}
@@ -51,23 +53,35 @@ func TestPTY(t *testing.T) {
     uplink: isp`})
 	dev := r.user.Serial(0)
 	for call := 1; call <= 2; call++ {
+		line, err := os.OpenFile(link, os.O_RDWR|unix.O_NOCTTY, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		unplug := cable(port, line)
 		r.dialAt("tty "+dev, call, "")
 		r.ping(call, 3, 1464)
-		l := r.sessionOf(g)
-		if l.Kind != "pty" {
+		if l := g.up(1)[0]; l.Kind != "pty" {
 			t.Errorf("call %d: kind of line %q", call, l.Kind)
 		}
 		r.must(r.user, "killall -9 pppd; rm -f /run/ppp-l*.pid") // without a word of LCP
+		unplug()
 		r.want("the session is ended with a PADT", call, capture.IsDiscovery(true, capture.PADT, 0))
 		r.ispSessions(0, "the session has ended at the ISP")
+		g.none("the user has hung up")
 	}
 }
 
-// sessionOf waits for the one line with a session; a serial line is a line
-// before it has one, too.
-func (r *rig) sessionOf(g *gateway) (l lineInfo) {
-	r.t.Helper()
-	return g.up(1)[0]
+// cable connects two terminals until it is unplugged, which closes line.
+func cable(port, line *os.File) (unplug func()) {
+	var running sync.WaitGroup
+	running.Go(func() { io.Copy(line, port) })
+	running.Go(func() { io.Copy(port, line) })
+	return func() {
+		line.Close()
+		port.SetReadDeadline(time.Now()) // its reader lets go
+		running.Wait()
+		port.SetReadDeadline(time.Time{})
+	}
 }
 
 // nullModem makes two terminals that are connected back to back, and returns
@@ -92,10 +106,21 @@ func nullModem(t *testing.T) (a, b string) {
 // together, and passes octets as they are.
 func rawPTY(t *testing.T) (master, slave *os.File) {
 	t.Helper()
-	master, slave, err := pty.Open()
+	blocking, slave, err := pty.Open()
 	if err != nil {
 		t.Fatal(err)
 	}
+	// The package has made the master blocking; a read on it could not be ended.
+	nfd, err := unix.FcntlInt(blocking.Fd(), unix.F_DUPFD_CLOEXEC, 0)
+	if err == nil {
+		err = unix.SetNonblock(nfd, true)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	blocking.Close()
+	master = os.NewFile(uintptr(nfd), "ptmx")
+	t.Cleanup(func() { master.Close(); slave.Close() })
 	fd := int(slave.Fd())
 	tio, err := unix.IoctlGetTermios(fd, unix.TCGETS)
 	if err != nil {

@@ -25,10 +25,16 @@ const (
 // CI reports whether nothing may be left out.
 func CI() bool { return os.Getenv("CI") == "true" }
 
+// Missing is the error of a prerequisite that this machine lacks; the text says
+// which, and what to do about it.
+type Missing string
+
+func (m Missing) Error() string { return string(m) }
+
 // Main is a TestMain. It calls prepare, which may use the whole machine (fetch,
-// compile), and then runs the tests in a sandbox. When prepare fails, or the
-// kernel refuses the namespaces, the tests run where they are and Need tells
-// each of them why it cannot.
+// compile), and then runs the tests in a sandbox. When prepare returns a
+// Missing, or the kernel refuses the namespaces, the tests run where they are
+// and Need tells each of them why it cannot. Any other error fails at once.
 func Main(m *testing.M, prepare func() error) {
 	if os.Getenv(envInside) != "" {
 		if err := enter(); err != nil {
@@ -44,7 +50,12 @@ func Main(m *testing.M, prepare func() error) {
 			os.Exit(code)
 		}
 	}
-	os.Setenv(envMissing, err.Error())
+	var missing Missing
+	if !errors.As(err, &missing) {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+	os.Setenv(envMissing, missing.Error())
 	os.Exit(m.Run())
 }
 
@@ -98,7 +109,7 @@ func again() (code int, err error) {
 		fmt.Fprintln(os.Stderr, "sandbox:", err)
 		return 1, nil
 	case err != nil:
-		return 0, fmt.Errorf("no network and process namespaces for the tests (be root, or allow user namespaces): %w", err)
+		return 0, Missing("no network and process namespaces for the tests (be root, or allow user namespaces): " + err.Error())
 	}
 	return 0, nil
 }

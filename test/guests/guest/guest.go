@@ -25,6 +25,7 @@ type Options struct {
 	Role   string            // the script in /rig that sets it up: isp, user
 	Taps   []string          // host TAP devices, made by AddTap: eth0, eth1, ...
 	Serial []string          // host terminals (/dev/pts/N, or links to one): Guest.Serial(0), ...
+	MTU    int               // of the Ethernet; 0 is 1500
 	Memory int               // MiB; 0 is 160
 	Set    map[string]string // $RIG_KEY in the role's script
 }
@@ -61,6 +62,9 @@ func Start(ctx context.Context, img Image, dir string, o Options) (*Guest, error
 	g := &Guest{Name: o.Name, kind: img.Kind, dir: filepath.Join(dir, o.Name), ended: make(chan struct{})}
 	if err := os.MkdirAll(filepath.Join(g.dir, "share", "cmd"), 0o755); err != nil {
 		return nil, err
+	}
+	if o.MTU == 0 {
+		o.MTU = 1500
 	}
 	if o.Memory == 0 {
 		o.Memory = 160

@@ -7,6 +7,8 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+
+	"tributary/test/sandbox"
 )
 
 // Kind is what a guest runs on.
@@ -42,7 +44,7 @@ func ImageIn(work string, k Kind) Image {
 // takes ten seconds the first time, and nothing when all is as it was.
 func Build(ctx context.Context, source, work string, k Kind) (Image, error) {
 	if runtime.GOOS != "linux" || runtime.GOARCH != "amd64" {
-		return Image{}, fmt.Errorf("guests are amd64 Linux, this is %s/%s", runtime.GOOS, runtime.GOARCH)
+		return Image{}, sandbox.Missing("guests are amd64 Linux, this is " + runtime.GOOS + "/" + runtime.GOARCH)
 	}
 	need := []string{"bash", "apt-get", "dpkg-deb", "flock"}
 	if k == QEMU {
@@ -50,7 +52,7 @@ func Build(ctx context.Context, source, work string, k Kind) (Image, error) {
 	}
 	for _, prog := range need {
 		if _, err := exec.LookPath(prog); err != nil {
-			return Image{}, fmt.Errorf("guests need %s", prog)
+			return Image{}, sandbox.Missing("guests need " + prog)
 		}
 	}
 	out, err := exec.CommandContext(ctx, filepath.Join(source, "build.sh"), string(k), work).CombinedOutput()

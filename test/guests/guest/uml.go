@@ -30,7 +30,7 @@ func (g *Guest) prepareUML(img Image, o Options, console *os.File) (io.Reader, e
 		args = append(args, fmt.Sprintf("ssl%d=tty:%s", i+2, tty))
 	}
 	for i, tap := range o.Taps {
-		args = append(args, fmt.Sprintf("vec%d:transport=tap,ifname=%s,mac=%s,depth=64,gro=1", i, tap, g.mac(i)))
+		args = append(args, fmt.Sprintf("vec%d:transport=tap,ifname=%s,mac=%s,mtu=%d,depth=64,gro=1", i, tap, g.mac(i), o.MTU))
 	}
 	g.cmd = exec.Command(img.Kernel, append(args, rigArgs(o)...)...)
 	// Its memory is a file that it maps: it must be in memory, and not noexec.
@@ -42,7 +42,7 @@ func (g *Guest) prepareUML(img Image, o Options, console *os.File) (io.Reader, e
 
 // rigArgs are the words of the kernel command line that /init reads.
 func rigArgs(o Options) []string {
-	args := []string{"rig.name=" + o.Name, "rig.role=" + o.Role}
+	args := []string{"rig.name=" + o.Name, "rig.role=" + o.Role, fmt.Sprintf("rig.mtu=%d", o.MTU)}
 	for k, v := range o.Set {
 		args = append(args, "rig."+k+"="+v)
 	}
