@@ -3,7 +3,6 @@ package lab
 import (
 	"crypto/sha256"
 	"encoding/hex"
-	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -49,7 +48,15 @@ func newInternet(addr netip.Addr, mtu int, out func([]byte), who func(netip.Addr
 	mux.HandleFunc("GET /bytes/{n}", n.bytes)
 	mux.HandleFunc("PUT /", n.upload)
 	mux.HandleFunc("POST /", n.upload)
-	n.http = &http.Server{Handler: mux, ReadHeaderTimeout: 30 * time.Second}
+	n.http = &http.Server{Handler: mux, ReadHeaderTimeout: 30 * time.Second, ConnState: func(_ net.Conn, state http.ConnState) {
+		// Server.Close does not wait for its goroutines.
+		switch state {
+		case http.StateNew:
+			n.wg.Add(1)
+		case http.StateClosed, http.StateHijacked:
+			n.wg.Done()
+		}
+	}}
 	web, err := gonet.ListenTCP(s, fullAddress(addr, 80), ipv4.ProtocolNumber)
 	if err != nil {
 		n.shutdown()
@@ -95,7 +102,7 @@ func (n *internet) hello(w http.ResponseWriter, r *http.Request) {
 	fmt.Fprintf(w, "This is the internet behind the Tributary lab's access concentrator.\nYou are %s: %s\n", addr.Addr(), n.who(addr.Addr()))
 }
 
-// bytes sends a stream that Digest knows the sum of, however long.
+// bytes sends so many octets of Stream.
 func (n *internet) bytes(w http.ResponseWriter, r *http.Request) {
 	size, err := strconv.ParseInt(r.PathValue("n"), 10, 64)
 	if err != nil || size < 0 || size > maxDownload {
@@ -139,60 +146,4 @@ func echoUDP(c *gonet.UDPConn) {
 		}
 		_, _ = c.WriteTo(buf[:n], from) // as UDP is: it arrives or not
 	}
-}
-
-// Stream is an endless stream of octets that looks random and is always the
-// same, so that both ends of a transfer can check it without any of it in store.
-type Stream struct {
-	x    uint64
-	rest []byte
-	word [8]byte
-}
-
-// NewStream begins the stream.
-func NewStream() *Stream { return &Stream{x: 0x9e3779b97f4a7c15} }
-
-// Read fills b; it never fails.
-func (s *Stream) Read(b []byte) (int, error) {
-	for i := range b {
-		if len(s.rest) == 0 {
-			s.x ^= s.x << 13
-			s.x ^= s.x >> 7
-			s.x ^= s.x << 17
-			for j := range s.word {
-				s.word[j] = byte(s.x >> (8 * j))
-			}
-			s.rest = s.word[:]
-		}
-		b[i], s.rest = s.rest[0], s.rest[1:]
-	}
-	return len(b), nil
-}
-
-// Check is a writer that compares what it is given with the stream.
-type Check struct {
-	stream *Stream
-	buf    []byte
-	N      int64 // octets compared so far, all of them right
-}
-
-// NewCheck compares from the stream's beginning.
-func NewCheck() *Check { return &Check{stream: NewStream(), buf: make([]byte, 4096)} }
-
-var errCorrupt = errors.New("the transfer was corrupted")
-
-// Write compares b; an error says at which octet it is wrong.
-func (c *Check) Write(b []byte) (int, error) {
-	for done := 0; done < len(b); {
-		want := c.buf[:min(len(c.buf), len(b)-done)]
-		_, _ = c.stream.Read(want)
-		for i := range want {
-			if b[done+i] != want[i] {
-				return done + i, fmt.Errorf("%w at octet %d", errCorrupt, c.N+int64(i))
-			}
-		}
-		done += len(want)
-		c.N += int64(len(want))
-	}
-	return len(b), nil
 }

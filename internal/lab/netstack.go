@@ -21,7 +21,7 @@ const nic tcpip.NICID = 1
 // process can afford, and enough for a path without delay.
 const (
 	tcpMin     = 4 << 10
-	tcpDefault = 64 << 10
+	tcpDefault = 128 << 10
 	tcpMax     = 256 << 10
 )
 

@@ -60,7 +60,6 @@ type Subscriber struct {
 
 	open atomic.Bool // IPv4 may flow; what follows is set before
 	net  Network
-	hostForTest *stack.Stack
 	host *stack.Stack
 	wire *wire
 	ping pinger
@@ -266,7 +265,7 @@ func (s *Subscriber) networkUp(up ppp.NetworkUp) error {
 		}
 	}
 	s.open.Store(true)
-	s.hostForTest = s.host; s.cfg.Phase("network", fmt.Sprintf("address %v, peer %v, DNS %s, MTU %d", n.Address, n.Peer, addrList(n.DNS), n.MTU))
+	s.cfg.Phase("network", fmt.Sprintf("address %v, peer %v, DNS %s, MTU %d", n.Address, n.Peer, addrList(n.DNS), n.MTU))
 	close(s.up)
 	return nil
 }
