@@ -55,11 +55,16 @@ func (h *history) wake() {
 	h.changed = make(chan struct{})
 }
 
-// last is a reader's position with the last n events before it.
-func (h *history) last(n int) (pos uint64) {
+// last is the position of a reader who wants the last n events, and the Seq of
+// the event before those.
+func (h *history) last(n int) (pos, seen uint64) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	return h.n - min(uint64(n), h.n)
+	pos = h.n - min(uint64(n), h.n, MaxLast)
+	if pos == h.n {
+		return pos, h.seq
+	}
+	return pos, h.ring[pos%MaxLast].Seq - 1
 }
 
 // read appends to batch the events from pos on, as many as its capacity takes,

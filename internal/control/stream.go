@@ -40,14 +40,12 @@ func (s *Server) stream(ctx context.Context, w http.ResponseWriter, q EventsQuer
 	flush := http.NewResponseController(w).Flush
 	encoder := json.NewEncoder(w)
 	batch := make([]Message, 0, 64)
-	pos, seen := s.history.last(q.Last), uint64(0)
+	pos, seen := s.history.last(q.Last)
 	for {
 		var changed <-chan struct{}
 		batch, pos, changed = s.history.read(batch[:0], pos)
 		for _, m := range batch {
-			if seen > 0 {
-				m.Lost = m.Seq - seen - 1
-			}
+			m.Lost = m.Seq - seen - 1
 			seen = m.Seq
 			if encoder.Encode(m) != nil {
 				return

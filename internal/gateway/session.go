@@ -53,7 +53,6 @@ type session struct {
 	unheard, fromPort atomic.Int32 // control frames on their way to the owner, from the line and the port
 	expected          atomic.Pointer[key]
 	view              atomic.Pointer[LineInfo]
-	reader            func() // readLine, bound once
 
 	// The owner's.
 	state      state
