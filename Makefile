@@ -8,7 +8,7 @@ DESTDIR ?=
 LAB     ?=
 FUZZTIME ?= 30s
 
-.PHONY: build lab test check unit guests interop fuzz install uninstall clean
+.PHONY: build lab test check unit guests interop fuzz bench install uninstall clean
 
 # One static binary.
 build:
@@ -31,6 +31,12 @@ check unit guests interop:
 # Every fuzz target for FUZZTIME, one after the other.
 fuzz:
 	FUZZTIME=$(FUZZTIME) test/fuzz.sh
+
+# The data path next to rp-pppoe and to a bare forwarder, as root; writes
+# bench/RESULTS.md and, where perf is installed, profiles. BENCH='-lines 64' changes it.
+BENCH ?= $(if $(shell command -v perf),-profile bench)
+bench:
+	$(GO) run ./bench -o bench/RESULTS.md $(BENCH)
 
 install: build
 	install -D -m 755 bin/tributary $(DESTDIR)$(PREFIX)/bin/tributary

@@ -3,7 +3,6 @@
 package main
 
 import (
-	"errors"
 	"fmt"
 	"io"
 	"time"
@@ -11,26 +10,30 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// A line from which nothing has come for so long has lost what was under way.
+// patience is how long nothing may come from a line before what is under way on
+// it counts as lost.
 const patience = 200 * time.Millisecond
 
 // load keeps a window of frames under way on each of some lines. One goroutine
 // does it all, with no more than a wait, a read and a write for a burst, so that
 // it takes little of what the subject could use.
 type load struct {
-	epoll  int
-	lines  []*loadLine
-	window int
-	burst  int
-	events []unix.EpollEvent
-	buf    []byte
+	epoll    int
+	lines    []*loadLine
+	window   int
+	burst    int
+	patience time.Duration
+	events   []unix.EpollEvent
+	buf      []byte
 }
 
 type loadLine struct {
-	fd int
+	fd    int
+	index int32 // in lines, and what epoll knows it by
 	returns
 	have    []byte    // octets of a frame that is not complete
 	pending [2][]byte // octets that the line did not take yet
+	watched bool      // for room
 	heard   time.Time
 }
 
@@ -40,9 +43,12 @@ func newLoad(fds []int, trains []*train, window, burst int) (*load, error) {
 	if err != nil {
 		return nil, err
 	}
-	l := &load{epoll: ep, window: window, burst: burst, events: make([]unix.EpollEvent, 256), buf: make([]byte, 256<<10)}
+	l := &load{
+		epoll: ep, window: window, burst: burst, patience: patience,
+		events: make([]unix.EpollEvent, 256), buf: make([]byte, 256<<10),
+	}
 	for i, fd := range fds {
-		l.lines = append(l.lines, &loadLine{fd: fd, returns: returns{train: trains[i]}, heard: time.Now()})
+		l.lines = append(l.lines, &loadLine{fd: fd, index: int32(i), returns: returns{train: trains[i]}, heard: time.Now()})
 		if err := unix.EpollCtl(ep, unix.EPOLL_CTL_ADD, fd, &unix.EpollEvent{Events: unix.EPOLLIN, Fd: int32(i)}); err != nil {
 			return nil, err
 		}
@@ -92,7 +98,7 @@ func (l *load) loop(done func(now time.Time) bool, next func(*loadLine) error) e
 		for _, ev := range l.events[:max(n, 0)] {
 			ln := l.lines[ev.Fd]
 			if ev.Events&unix.EPOLLOUT != 0 {
-				if err := l.flush(ln, ev.Fd); err != nil {
+				if err := l.flush(ln); err != nil {
 					return err
 				}
 			}
@@ -106,11 +112,11 @@ func (l *load) loop(done func(now time.Time) bool, next func(*loadLine) error) e
 				return err
 			}
 		}
-		if n > 0 && n == len(l.lines) {
-			continue
+		if n == len(l.lines) {
+			continue // all were heard
 		}
 		for _, ln := range l.lines {
-			if ln.underWay() > 0 && now.Sub(ln.heard) > patience {
+			if ln.underWay() > 0 && now.Sub(ln.heard) > l.patience {
 				ln.heard = now
 				ln.giveUp()
 				if err := next(ln); err != nil {
@@ -130,43 +136,39 @@ func (l *load) fill(ln *loadLine) error {
 	a, b := ln.train.frames(ln.tally.sent, room)
 	ln.tally.sent += uint64(room)
 	ln.pending = [2][]byte{a, b}
-	return l.flush(ln, -1)
+	return l.flush(ln)
 }
 
-// flush writes what is pending. index is the line's in epoll if that watches
-// for room, else -1.
-func (l *load) flush(ln *loadLine, index int32) error {
+// flush writes what is pending, and has epoll watch for room as long as there is
+// more of it than room.
+func (l *load) flush(ln *loadLine) error {
 	for ln.pending[0] != nil {
 		n, err := unix.Write(ln.fd, ln.pending[0])
-		if err == unix.EAGAIN {
-			if index < 0 {
-				return l.watch(ln, unix.EPOLLIN|unix.EPOLLOUT)
-			}
-			return nil
-		}
-		if err != nil && err != unix.EINTR {
+		switch {
+		case err == unix.EAGAIN:
+			return l.watch(ln, true)
+		case err == unix.EINTR:
+			continue
+		case err != nil:
 			return fmt.Errorf("write to a line: %w", err)
 		}
-		if ln.pending[0] = ln.pending[0][max(n, 0):]; len(ln.pending[0]) == 0 {
+		if ln.pending[0] = ln.pending[0][n:]; len(ln.pending[0]) == 0 {
 			ln.pending = [2][]byte{ln.pending[1], nil}
-			if len(ln.pending[0]) == 0 {
-				ln.pending[0] = nil
-			}
 		}
 	}
-	if index >= 0 {
-		return l.watch(ln, unix.EPOLLIN)
-	}
-	return nil
+	return l.watch(ln, false)
 }
 
-func (l *load) watch(ln *loadLine, events uint32) error {
-	for i := range l.lines {
-		if l.lines[i] == ln {
-			return unix.EpollCtl(l.epoll, unix.EPOLL_CTL_MOD, ln.fd, &unix.EpollEvent{Events: events, Fd: int32(i)})
-		}
+func (l *load) watch(ln *loadLine, room bool) error {
+	if ln.watched == room {
+		return nil
 	}
-	return errors.New("not a line of this load")
+	ln.watched = room
+	ev := unix.EpollEvent{Events: unix.EPOLLIN, Fd: ln.index}
+	if room {
+		ev.Events |= unix.EPOLLOUT
+	}
+	return unix.EpollCtl(l.epoll, unix.EPOLL_CTL_MOD, ln.fd, &ev)
 }
 
 // read takes in what one read gives.

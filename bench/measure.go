@@ -6,8 +6,6 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"os"
-	"os/exec"
-	"path/filepath"
 	"runtime"
 	"slices"
 	"time"
@@ -39,30 +37,17 @@ func (s sample) perFrame(d time.Duration) float64 {
 
 // results is everything measured: subject by subject, one sample for each round.
 type results struct {
-	opts    options
-	cells   []cell
-	samples map[cell]map[string][]sample
-	ceiling map[int][]sample // by payload: the AC without any subject
-	began   time.Time
-	took    time.Duration
+	opts     options
+	cells    []cell
+	samples  map[cell]map[string][]sample
+	ceiling  map[int][]sample // by payload: the AC without any subject
+	profiles []profile
+	began    time.Time
+	took     time.Duration
 }
 
 func measureAll(o options) error {
 	runtime.LockOSThread()
-	if o.binary == "" {
-		dir, err := os.MkdirTemp("", "bench-bin")
-		if err != nil {
-			return err
-		}
-		defer os.RemoveAll(dir)
-		o.binary = filepath.Join(dir, "tributary")
-		// With its symbols, unlike the released one: profiles need them.
-		build := exec.Command("go", "build", "-trimpath", "-o", o.binary, "./cmd/tributary")
-		build.Env = append(os.Environ(), "CGO_ENABLED=0")
-		if text, err := build.CombinedOutput(); err != nil {
-			return fmt.Errorf("build tributary: %w\n%s", err, text)
-		}
-	}
 	ac, _, err := startSelf("ac")
 	if err != nil {
 		return err
@@ -98,7 +83,7 @@ func measureAll(o options) error {
 	}
 	res.took = time.Since(res.began)
 	if o.profile != "" {
-		if err := profileAll(&o, ac, res.cells); err != nil {
+		if res.profiles, err = profileAll(&o, ac, res.cells); err != nil {
 			return err
 		}
 	}

@@ -3,6 +3,7 @@
 package main
 
 import (
+	"bytes"
 	"fmt"
 	"os"
 	"os/exec"
@@ -12,33 +13,51 @@ import (
 	"syscall"
 )
 
-// profileAll puts the gateway under the load of each row once more, with perf
-// beside it, and writes what perf saw, as text. It is a run of its own since
-// perf slows down what it watches.
-func profileAll(o *options, ac *process, cells []cell) error {
-	if err := os.MkdirAll(o.profile, 0o755); err != nil {
-		return err
-	}
-	for _, c := range cells {
-		text, err := profileOne(o, ac, c)
-		if err != nil {
-			return fmt.Errorf("profile of %s: %w", c, err)
-		}
-		name := fmt.Sprintf("profile-%dx%d.txt", c.lines, c.payload)
-		if err := os.WriteFile(filepath.Join(o.profile, name), []byte(text), 0o644); err != nil {
-			return err
-		}
-	}
-	return nil
+// profile is where a subject's processor time went in one row.
+type profile struct {
+	cell    cell
+	subject string
+	shares  shares
 }
 
-func profileOne(o *options, ac *process, c cell) (string, error) {
-	r, err := start(tributarySubject, o, c.lines, c.payload)
+// profileAll puts each subject that has a profile worth reading under the load
+// of each row once more, with perf beside it, and writes what perf saw of the
+// gateway, as text. It is a run of its own since perf slows what it watches.
+func profileAll(o *options, ac *process, cells []cell) ([]profile, error) {
+	if err := os.MkdirAll(o.profile, 0o755); err != nil {
+		return nil, err
+	}
+	var ps []profile
+	for _, c := range cells {
+		for _, name := range o.subjects {
+			if name == rpPPPoESubject {
+				continue // nobody here can act on it
+			}
+			p := profile{cell: c, subject: name}
+			text, err := p.take(o, ac)
+			if err != nil {
+				return nil, fmt.Errorf("profile of %s, %s: %w", name, c, err)
+			}
+			ps = append(ps, p)
+			if name != tributarySubject {
+				continue
+			}
+			file := fmt.Sprintf("profile-%dx%d.txt", c.lines, c.payload)
+			if err := os.WriteFile(filepath.Join(o.profile, file), []byte(text), 0o644); err != nil {
+				return nil, err
+			}
+		}
+	}
+	return ps, nil
+}
+
+func (p *profile) take(o *options, ac *process) (string, error) {
+	r, err := start(p.subject, o, p.cell.lines, p.cell.payload)
 	if err != nil {
 		return "", err
 	}
 	defer r.stop()
-	w := o.windowOf(c.lines)
+	w := o.windowOf(p.cell.lines)
 	l, err := newLoad(r.fds, r.trains, w, o.burstOf(w))
 	if err != nil {
 		return "", err
@@ -53,7 +72,7 @@ func profileOne(o *options, ac *process, c cell) (string, error) {
 	}
 	defer os.RemoveAll(dir)
 	data := filepath.Join(dir, "perf.data")
-	perf, err := startProcess(exec.Command("perf", "record", "-q", "-F", "997", "-g", "-o", data,
+	perf, err := startProcess(exec.Command("perf", "record", "-q", "-F", "1997", "-g", "-o", data,
 		"-p", strconv.Itoa(r.processes[0].cmd.Process.Pid)))
 	if err != nil {
 		return "", err
@@ -64,20 +83,27 @@ func profileOne(o *options, ac *process, c cell) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	head := fmt.Sprintf("# %d lines, %d octets: %.0f frames/s, %.2f us a frame, perf running. Own time, then time with callees.\n\n",
-		c.lines, c.payload, s.rate(), s.perFrame(s.subject))
-	own, err := perfReport(data, "--no-children")
+	stacks, err := exec.Command("perf", "script", "-i", data, "-F", "ip,sym").Output()
+	if err != nil {
+		return "", fmt.Errorf("perf script: %w", err)
+	}
+	if p.shares, err = readStacks(bytes.NewReader(stacks)); err != nil {
+		return "", err
+	}
+	own, err := perfReport(data, "--no-children", "overhead,symbol")
 	if err != nil {
 		return "", err
 	}
-	all, err := perfReport(data, "--children")
-	return head + own + "\n" + all, err
+	all, err := perfReport(data, "--children", "overhead_children,symbol")
+	head := fmt.Sprintf("%s, %d lines, %d octets: %.0f frames/s, %.2f us a frame, with perf running.\n",
+		p.subject, p.cell.lines, p.cell.payload, s.rate(), s.perFrame(s.subject))
+	return head + "\nWhat it was doing:\n    " + strings.Join(p.shares.sorted(), "\n    ") +
+		"\n\nOwn time:\n" + own + "\nTime with what it called:\n" + all, err
 }
 
 // perfReport is the upper lines of perf's report.
-func perfReport(data, order string) (string, error) {
-	out, err := exec.Command("perf", "report", "-i", data, "--stdio", "-g", "none", order, "--percent-limit", "0.7",
-		"-F", map[string]string{"--children": "overhead_children,symbol", "--no-children": "overhead,symbol"}[order]).Output()
+func perfReport(data, order, fields string) (string, error) {
+	out, err := exec.Command("perf", "report", "-i", data, "--stdio", "-g", "none", order, "--percent-limit", "0.7", "-F", fields).Output()
 	if err != nil {
 		return "", fmt.Errorf("perf report: %w", err)
 	}

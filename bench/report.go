@@ -52,6 +52,7 @@ at most so many frames under way as the table says, %d on all lines together. RE
 		r.writeRatios(&b)
 	}
 	r.writeCeiling(&b)
+	r.writeProfiles(&b)
 	return b.String()
 }
 
@@ -79,6 +80,18 @@ func (r *results) writeCeiling(b *strings.Builder) {
 		fmt.Fprintf(b, "| %d | %s | %s | %.2f | %s |\n", size, figures(spreadOf(each(ss, sample.rate)), 0),
 			figures(spreadOf(each(ss, func(s sample) float64 { return s.perFrame(s.ac) })), 2),
 			spreadOf(each(ss, func(s sample) float64 { return s.perFrame(s.generator) })).median, loss(ss))
+	}
+}
+
+// writeProfiles says where the time goes.
+func (r *results) writeProfiles(b *strings.Builder) {
+	if len(r.profiles) == 0 {
+		return
+	}
+	b.WriteString("\nWhere processor time goes, by perf, in a run of its own; more in the texts of profile-LINESxPAYLOAD.txt.\n\n")
+	b.WriteString("| payload | lines | subject | share |\n|--:|--:|---|---|\n")
+	for _, p := range r.profiles {
+		fmt.Fprintf(b, "| %d | %d | %s | %s |\n", p.cell.payload, p.cell.lines, p.subject, strings.Join(p.shares.sorted(), ", "))
 	}
 }
 

@@ -27,22 +27,19 @@ var (
 	acMAC   = pppoe.MAC{2, 0, 0, 0, 0, 0x0b}
 )
 
-const envInside = "TRIBUTARY_BENCH" // set in the program's second life
+// envInside is set in the program's second life, to the gateway's binary.
+const envInside = "TRIBUTARY_BENCH"
 
-// enterWorld runs this program again in namespaces of its own, where the
-// interfaces are its own and nothing outlives it, and reports false when that
-// has ended. Inside, it makes the cable and reports true.
-func enterWorld() (inside bool, err error) {
-	if os.Getenv(envInside) != "" {
-		return true, makeWorld()
-	}
+// again runs this program once more, with the same arguments, in namespaces of
+// its own, where the interfaces are its own and nothing outlives it.
+func again(binary string) error {
 	self, err := os.Executable()
 	if err != nil {
-		return false, err
+		return err
 	}
 	cmd := exec.Command(self, os.Args[1:]...)
 	cmd.Stdout, cmd.Stderr = os.Stdout, os.Stderr
-	cmd.Env = append(os.Environ(), envInside+"=1")
+	cmd.Env = append(os.Environ(), envInside+"="+binary)
 	cmd.SysProcAttr = &syscall.SysProcAttr{
 		Cloneflags: syscall.CLONE_NEWNET | syscall.CLONE_NEWNS | syscall.CLONE_NEWPID,
 		Pdeathsig:  syscall.SIGKILL,
@@ -52,9 +49,9 @@ func enterWorld() (inside bool, err error) {
 	defer runtime.UnlockOSThread()
 	err = cmd.Run()
 	if errors.Is(err, syscall.EPERM) {
-		return false, fmt.Errorf("needs root, for network namespaces: %w", err)
+		return fmt.Errorf("needs root, for network namespaces: %w", err)
 	}
-	return false, err
+	return err
 }
 
 // makeWorld makes /proc that of the new namespace, brings loopback up and lays
