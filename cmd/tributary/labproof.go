@@ -89,7 +89,7 @@ func (l *labRun) prove(users error, lost labLosses) error {
 	if users == nil && c.Networks < uint64(l.o.users) {
 		fail("the access concentrator saw %d networks come up, not %d", c.Networks, l.o.users)
 	}
-	if closed := c.ClosedByPADT + c.ClosedByPPP; len(left) == 0 && closed != c.Opened {
+	if closed := c.ClosedByPADT + c.ClosedByUs; len(left) == 0 && closed != c.Opened {
 		fail("%d PPPoE sessions were opened, and %d ended by a PADT", c.Opened, closed)
 	}
 	if lost.other > 0 && l.o.loss == 0 {
@@ -106,7 +106,7 @@ func (l *labRun) prove(users error, lost labLosses) error {
 	fmt.Fprintf(&b, "proved: %d users over TCP logged in with CHAP, %d PPPoE sessions, %d addresses, ", good, c.Opened, len(given))
 	fmt.Fprintf(&b, "%d pings (mean %v, max %v), ", t.Pings, shortTime(t.PingMean()), shortTime(t.PingMax))
 	fmt.Fprintf(&b, "%sB downloaded and %sB uploaded and verified, %s, ", octets(t.Down), octets(t.Up), l.lossText(lost))
-	fmt.Fprintf(&b, "%d PADT at the AC, nothing left over\n", c.ClosedByPADT+c.ClosedByPPP)
+	fmt.Fprintf(&b, "%d PADT at the AC, nothing left over\n", c.ClosedByPADT+c.ClosedByUs)
 	_, err := fmt.Fprint(l.e.stdout, b.String())
 	return err
 }

@@ -20,16 +20,24 @@ type acSession struct {
 	since   time.Time
 	user    string
 	peerMRU int
+	options [256]bool // LCP options asked for
 
-	open     atomic.Bool // IPv4 may flow
-	address  netip.Addr  // written by the loop, under the AC's lock
-	up, down atomic.Uint64
-	heard    bool
+	open      atomic.Bool  // IPv4 may flow
+	maxPacket atomic.Int64 // octets
+	address   netip.Addr   // written by the loop, under the AC's lock
+	up, down  atomic.Uint64
+	heard     bool
 }
 
 func (s *acSession) info() ACSession {
+	var options []uint8
+	for t, asked := range s.options {
+		if asked {
+			options = append(options, uint8(t))
+		}
+	}
 	return ACSession{
-		ID: s.key.sid, Peer: s.key.peer, User: s.user, Address: s.address, Line: s.line, Service: s.service,
+		Options: options, ID: s.key.sid, Peer: s.key.peer, User: s.user, Address: s.address, Line: s.line, Service: s.service,
 		Since: s.since, PeerMRU: s.peerMRU, Up: s.up.Load(), Down: s.down.Load(),
 	}
 }
@@ -43,18 +51,9 @@ func (a *AC) loop() {
 		case f := <-a.inbox:
 			now := time.Now()
 			if f.s == nil {
-				a.server.Input(now, f.hdr.Src, f.buf.Bytes())
-				a.drainServer(now)
+				a.discovery(now, f.hdr.Src, f.buf.Bytes())
 			} else if a.byID[f.s.key] == f.s {
-				if !f.s.heard {
-					f.s.heard = true
-					a.server.Received(f.s.key.peer, f.s.key.sid)
-				}
-				if p, info, ok := ppp.Split(f.buf.Bytes()); ok && p == ppp.ProtoLCP && len(info) > 0 && ppp.Code(info[0]) == ppp.TerminateRequest {
-					a.counters.terminated.Add(1)
-				}
-				f.s.link.Input(now, f.buf.Bytes())
-				a.drainLink(now, f.s)
+				a.control(now, f.s, f.buf.Bytes())
 			}
 			f.buf.Put()
 		case f := <-a.calls:
@@ -74,7 +73,47 @@ func (a *AC) loop() {
 	}
 }
 
+// discovery is one packet of the Discovery stage.
+func (a *AC) discovery(now time.Time, src pppoe.MAC, packet []byte) {
+	if pads, refused := a.trouble.Load().refusal(packet); refused {
+		a.sendDiscovery(pppoe.Send{Dst: src, Code: pppoe.PADS, Packet: pads})
+		return
+	}
+	a.server.Input(now, src, packet)
+	a.drainServer(now)
+}
+
+// control is one PPP frame that is no data.
+func (a *AC) control(now time.Time, s *acSession, frame []byte) {
+	if !s.heard {
+		s.heard = true
+		a.server.Received(s.key.peer, s.key.sid)
+	}
+	if p, info, ok := ppp.Split(frame); ok && p == ppp.ProtoLCP {
+		a.observe(s, info)
+	}
+	s.link.Input(now, frame)
+	a.drainLink(now, s)
+}
+
+// observe notes what others may want to know of an LCP packet.
+func (a *AC) observe(s *acSession, lcp []byte) {
+	p, err := ppp.ParsePacket(lcp)
+	if err != nil {
+		return // the link counts it
+	}
+	switch p.Code {
+	case ppp.TerminateRequest:
+		a.counters.terminated.Add(1)
+	case ppp.ConfigureRequest:
+		for opt, rest, ok, err := ppp.NextOption(p.Data); ok && err == nil; opt, rest, ok, err = ppp.NextOption(rest) {
+			s.options[opt.Type] = true
+		}
+	}
+}
+
 func (a *AC) tick(now time.Time) {
+	a.releaseHeld(now)
 	if due(now, a.server.Deadline()) {
 		a.server.Tick(now)
 		a.drainServer(now)
@@ -97,22 +136,33 @@ func (a *AC) drainServer(now time.Time) {
 		}
 		switch out := out.(type) {
 		case pppoe.Send:
-			if b := a.pool.Get(); b != nil {
-				if b.SetBytes(out.Packet) {
-					a.sendTo(out.Dst, ether.TypeDiscovery, b)
-				}
-				b.Put()
+			if delay := a.trouble.Load().PADSDelay; delay > 0 && out.Code == pppoe.PADS {
+				a.held = append(a.held, heldPacket{now.Add(delay), out})
+				continue
 			}
+			a.sendDiscovery(out)
 		case pppoe.ServerOpened:
 			a.opened(now, out)
 		case pppoe.ServerClosed:
 			if s := a.byID[acKey{out.Peer, out.SessionID}]; s != nil {
 				a.counters.byPADT.Add(1)
+				info := s.info()
 				a.remove(s)
-				s.link.Down(now)
-				a.cfg.Event(ACEvent{Kind: "closed", Session: s.info(), Message: out.Message})
+				a.cfg.Event(ACEvent{Kind: "closed", Session: info, Message: out.Message})
 			}
 		}
+	}
+}
+
+func (a *AC) sendDiscovery(out pppoe.Send) {
+	b := a.pool.Get()
+	if b == nil {
+		a.counters.noBuffer.Add(1)
+		return
+	}
+	defer b.Put()
+	if b.SetBytes(out.Packet) {
+		a.sendTo(out.Dst, ether.TypeDiscovery, b)
 	}
 }
 
@@ -146,6 +196,7 @@ func (a *AC) drainLink(now time.Time, s *acSession) {
 			a.send(s, 0, out.Frame)
 		case ppp.Params:
 			s.peerMRU = out.SendMRU
+			s.maxPacket.Store(int64(out.SendMRU))
 		case ppp.AuthRequest:
 			secret, known := a.cfg.Secret(out.Name)
 			good, words := known && out.Verify(secret), "Welcome to the Tributary lab, "+out.Name
@@ -170,7 +221,6 @@ func (a *AC) drainLink(now time.Time, s *acSession) {
 		case ppp.LCPDown:
 			a.unassign(s)
 		case ppp.Finished:
-			a.counters.byPPP.Add(1)
 			a.end(s, string(out.Reason))
 			return
 		}
@@ -248,6 +298,7 @@ func (a *AC) end(s *acSession, text string) {
 	if a.byID[s.key] != s {
 		return
 	}
+	a.counters.byUs.Add(1)
 	info := s.info()
 	a.remove(s)
 	a.server.CloseSession(time.Now(), s.key.peer, s.key.sid, text)
