@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"tributary/test/capture"
+	"tributary/test/program"
 	"tributary/test/tshark"
 )
 
@@ -48,11 +49,7 @@ func (r *rig) startTributary(o gatewayOptions) *gateway {
 	if o.lines == "" {
 		o.lines = tcpLines
 	}
-	bin := os.Getenv("TRIBUTARY_BIN")
-	if bin == "" {
-		bin = filepath.Join(work, map[bool]string{true: "tributary", false: "tributary-race"}[o.fast])
-	}
-	g := &gateway{r: r, bin: bin, config: filepath.Join(r.dir, "tributary.yaml"), log: r.logFile("tributary.log")}
+	g := &gateway{r: r, bin: program.Path(work, !o.fast), config: filepath.Join(r.dir, "tributary.yaml"), log: r.logFile("tributary.log")}
 	// A Unix socket's path is short, a test's folder may not be.
 	run, err := os.MkdirTemp("", "trib")
 	if err != nil {

@@ -2,7 +2,6 @@ package guests
 
 import (
 	"context"
-	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -10,6 +9,7 @@ import (
 	"time"
 
 	"tributary/test/guests/guest"
+	"tributary/test/program"
 	"tributary/test/sandbox"
 )
 
@@ -43,22 +43,5 @@ func prepare() error {
 	if _, err := guest.Build(ctx, here, filepath.Join(here, work), guest.KindFromEnv()); err != nil {
 		return err
 	}
-	return buildGateway(ctx)
-}
-
-// buildGateway compiles the program under test. It has the race detector in
-// it: guests make it do what unit tests do not.
-func buildGateway(ctx context.Context) error {
-	if os.Getenv("TRIBUTARY_BIN") != "" {
-		return nil
-	}
-	for _, args := range [][]string{
-		{"build", "-race", "-o", filepath.Join(work, "tributary-race"), "tributary/cmd/tributary"},
-		{"build", "-o", filepath.Join(work, "tributary"), "tributary/cmd/tributary"},
-	} {
-		if out, err := exec.CommandContext(ctx, "go", args...).CombinedOutput(); err != nil {
-			return fmt.Errorf("go build ./cmd/tributary: %w\n%s", err, out)
-		}
-	}
-	return nil
+	return program.Build(ctx, work)
 }
