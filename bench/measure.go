@@ -26,9 +26,15 @@ type sample struct {
 	tally
 	took                   time.Duration
 	subject, ac, generator time.Duration // processor time
+	machine                time.Duration // all of it, other programs' too
 }
 
 func (s sample) rate() float64 { return float64(s.returned) / s.took.Seconds() }
+
+// others is how many cores programs that have no part in this were busy with.
+func (s sample) others() float64 {
+	return max(0, (s.machine-s.subject-s.ac-s.generator).Seconds()/s.took.Seconds())
+}
 
 // perFrame is d shared among the frames, in microseconds.
 func (s sample) perFrame(d time.Duration) float64 {
@@ -154,6 +160,7 @@ type reading struct {
 	at                     time.Time
 	tally                  tally
 	subject, ac, generator time.Duration
+	machine                time.Duration
 }
 
 func (r *reading) take(t tally, subject []*process, ac *process) (err error) {
@@ -164,14 +171,17 @@ func (r *reading) take(t tally, subject []*process, ac *process) (err error) {
 	if r.ac, err = cpuTimes([]*process{ac}); err != nil {
 		return err
 	}
-	r.generator, err = cpuTime(os.Getpid())
+	if r.generator, err = cpuTime(os.Getpid()); err != nil {
+		return err
+	}
+	r.machine, err = machineTime()
 	return err
 }
 
 func (r reading) since(o reading) sample {
 	return sample{
 		tally: r.tally.minus(o.tally), took: r.at.Sub(o.at),
-		subject: r.subject - o.subject, ac: r.ac - o.ac, generator: r.generator - o.generator,
+		subject: r.subject - o.subject, ac: r.ac - o.ac, generator: r.generator - o.generator, machine: r.machine - o.machine,
 	}
 }
 

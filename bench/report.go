@@ -20,7 +20,8 @@ func (r *results) markdown() string {
 	o := &r.opts
 	fmt.Fprintf(&b, `# Results
 
-%s, %v, %s. %s.
+%s, %v, %s. Other programs kept
+%s cores busy meanwhile.
 
     %s
 
@@ -29,7 +30,7 @@ echoed by the access concentrator and come back down, so that a subject has carr
 each direction. *us a frame* is the subject's processor time, user and system, for both. Each line has
 at most so many frames under way as the table says, %d on all lines together. README.md says more.
 
-`, r.began.Format("2006-01-02"), r.took.Round(time.Second), machine(), busy(),
+`, r.began.Format("2006-01-02"), r.took.Round(time.Second), machine(), figures(r.others(), 2),
 		command(os.Args), o.rounds, o.duration, o.total)
 
 	b.WriteString("| payload | lines | window | subject | frames/s | us a frame | cores | lost | AC us a frame | load us a frame |\n")
@@ -54,6 +55,17 @@ at most so many frames under way as the table says, %d on all lines together. RE
 	r.writeCeiling(&b)
 	r.writeProfiles(&b)
 	return b.String()
+}
+
+// others is how busy the machine was otherwise: figures of a busy one are worth less.
+func (r *results) others() spread {
+	var xs []float64
+	for _, subjects := range r.samples {
+		for _, ss := range subjects {
+			xs = append(xs, each(ss, sample.others)...)
+		}
+	}
+	return spreadOf(xs)
 }
 
 // writeRatios compares the first subject with each other one.
@@ -142,14 +154,4 @@ func machine() string {
 		rp = lastLine(string(text))
 	}
 	return fmt.Sprintf("%s, %d cores, %s, %s, %s", model, runtime.NumCPU(), kernel, runtime.Version(), rp)
-}
-
-// busy is how much else the machine has to do: figures of a busy one are worth less.
-func busy() string {
-	b, err := os.ReadFile("/proc/loadavg")
-	if err != nil {
-		return "Load unknown"
-	}
-	f := strings.Fields(string(b))
-	return "Load average over the last fifteen minutes, the benchmark included: " + f[min(2, len(f)-1)]
 }

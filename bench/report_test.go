@@ -126,3 +126,15 @@ func TestReport(t *testing.T) {
 		}
 	}
 }
+
+func TestMachineTimeLeavesIdleOut(t *testing.T) {
+	got, err := parseMachineTime("cpu  100 20 30 4000 500 6 7 8 9 9\ncpu0 1 2 3\n")
+	if want := 1710 * time.Millisecond; err != nil || got != want {
+		t.Errorf("%v, %v; want %v", got, err, want)
+	}
+	for _, bad := range []string{"", "cpu 1 2 3", "intr 1 2 3 4 5 6 7 8", "cpu a b c d e f g h"} {
+		if _, err := parseMachineTime(bad); err == nil {
+			t.Errorf("%q was taken", bad)
+		}
+	}
+}

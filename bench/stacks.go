@@ -67,6 +67,8 @@ func doing(stack []string) string {
 			return "Go: scheduler"
 		case strings.HasPrefix(f, "tributary/"):
 			return function(f)
+		case strings.HasPrefix(f, "main."):
+			return "main" // all of the floor
 		}
 	}
 	return "other"
