@@ -159,6 +159,7 @@ func (y *fakeLayer) naked(Option) Reason             { return "" }
 func (y *fakeLayer) rejected(Option) Reason          { return "" }
 func (y *fakeLayer) judge(Packet, *verdict)          {}
 func (y *fakeLayer) granted()                        {}
+func (y *fakeLayer) expect(bool)                     {}
 func (y *fakeLayer) codeRejected(Code)               {}
 func (y *fakeLayer) control(time.Time, Packet) bool  { return false }
 func (y *fakeLayer) up(time.Time)                    { y.did = append(y.did, "tlu") }

@@ -14,6 +14,7 @@ type layer interface {
 	rejected(o Option) Reason                      // the peer will not have o; a Reason gives the link up
 	judge(in Packet, v *verdict)                   // what we say to the peer's Configure-Request
 	granted()                                      // what judge saw last is acknowledged
+	expect(ack bool)                               // whether the peer, with our Ack and request, may open next
 	up(now time.Time)                              // This-Layer-Up
 	down(now time.Time)                            // This-Layer-Down
 	finished(now time.Time)                        // This-Layer-Finished
@@ -65,6 +66,9 @@ func (f *fsm) event(now time.Time, ev event, in Packet) {
 	if !f.state.timed() {
 		f.deadline = time.Time{}
 	}
+	if from == stAckSent && f.state != stAckSent && f.state != stOpened {
+		f.layer.expect(false)
+	}
 	for a := tld; a <= tlu; a <<= 1 {
 		if c&a != 0 {
 			f.act(now, a, c, from, in)
@@ -107,13 +111,14 @@ func (f *fsm) act(now time.Time, a, c cell, from state, in Packet) {
 			f.naksSent, f.naksRcvd, f.rounds = 0, 0, 0
 			f.l.active = true
 		}
-		f.sendConfigureRequest(now)
+		f.sendConfigureRequest(now, from == stAckSent)
 	case str:
 		f.counter--
 		f.deadline = now.Add(f.l.cfg.Restart)
 		f.send(Packet{TerminateRequest, f.nextID(), []byte(f.l.reason)})
 	case sca:
 		f.naksSent = 0
+		f.layer.expect(true)
 		f.send(Packet{ConfigureAck, in.ID, in.Data})
 	case scn:
 		if len(f.verdict.rejects) > 0 {
@@ -137,8 +142,9 @@ func (f *fsm) act(now time.Time, a, c cell, from state, in Packet) {
 // sendConfigureRequest is scr. RFC 1661 section 5.1: "The Identifier field
 // MUST be changed whenever the contents of the Options field changes, and
 // whenever a valid reply has been received for a previous request. For
-// retransmissions, the Identifier MAY remain unchanged."
-func (f *fsm) sendConfigureRequest(now time.Time) {
+// retransmissions, the Identifier MAY remain unchanged." acked says that the
+// peer has our Ack already.
+func (f *fsm) sendConfigureRequest(now time.Time, acked bool) {
 	last := len(f.request)
 	f.request = f.layer.appendOptions(f.request)
 	if f.answered || !bytes.Equal(f.request[:last], f.request[last:]) {
@@ -148,6 +154,9 @@ func (f *fsm) sendConfigureRequest(now time.Time) {
 	f.answered = false
 	f.counter--
 	f.deadline = now.Add(f.l.cfg.Restart)
+	if acked {
+		f.layer.expect(true)
+	}
 	f.send(Packet{ConfigureRequest, f.requestID, f.request})
 }
 

@@ -248,7 +248,8 @@ func (y *ipcp) forget() {
 	y.pending, y.assigned, y.assignment, y.held = 0, false, assignment{}, nil
 }
 
-func (y *ipcp) granted() { y.peer = y.seen }
+func (y *ipcp) granted()    { y.peer = y.seen }
+func (y *ipcp) expect(bool) {} // packets, unlike frames, are read alike before and after
 
 func (y *ipcp) up(now time.Time) {
 	c := y.l.cfg.IPv4

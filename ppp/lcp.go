@@ -236,6 +236,23 @@ func (y *lcp) judgeMagic(o Option, v *verdict) {
 
 func (y *lcp) granted() { y.peer = y.seen }
 
+// expect has the line ready for what the peer may send, or back at its defaults.
+//
+// A peer that has our Ack opens with its own Ack of our request, and what it
+// sends right behind that, under the options we asked for, may be read together
+// with it. So the half for receiving holds from our Ack on, and is said before
+// the frame by which the peer may open. Until then the peer sends LCP with every
+// control character escaped, which is received alike under any map.
+func (y *lcp) expect(ack bool) {
+	p := y.l.paramsDown()
+	if ack {
+		p.Line.RecvACCM, p.RecvMRU = y.received()
+	}
+	if y.l.cfg.Async && p.Line != y.l.line {
+		y.l.say(p)
+	}
+}
+
 // codeRejected: RFC 1661 section 5.6 asks that the link goes on without what
 // is not vital; we can do without echoes.
 func (y *lcp) codeRejected(c Code) {
@@ -349,16 +366,23 @@ func (y *lcp) tickEcho(now time.Time) {
 
 // params is what the negotiation means for the line.
 func (y *lcp) params() Params {
-	p := Params{Line: DefaultLineParams, SendMRU: y.l.sendMRU(), RecvMRU: DefaultMRU}
-	if y.want.mru != 0 {
-		p.RecvMRU = y.want.mru
-	}
+	p := Params{Line: DefaultLineParams, SendMRU: y.l.sendMRU()}
+	p.Line.RecvACCM, p.RecvMRU = y.received()
 	if y.peer.askACCM {
 		p.Line.SendACCM = y.peer.accm
 	}
-	if y.want.askACCM {
-		p.Line.RecvACCM = y.want.accm
-	}
 	p.Line.SendPFC, p.Line.SendACFC = y.peer.pfc, y.peer.acfc
 	return p
+}
+
+// received is the half of the options that says how the peer sends.
+func (y *lcp) received() (accm uint32, mru int) {
+	accm, mru = DefaultLineParams.RecvACCM, DefaultMRU
+	if y.want.askACCM {
+		accm = y.want.accm
+	}
+	if y.want.mru != 0 {
+		mru = y.want.mru
+	}
+	return accm, mru
 }

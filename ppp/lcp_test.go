@@ -29,9 +29,9 @@ func TestLCPOverAsync(t *testing.T) {
 	k.l.Up(k.now)
 	k.want("MRU 1500 is the default and not asked for", "LCP Configure-Request 1: 0206000a0000 050601010101 0702 0802")
 	k.in(ProtoLCP, ConfigureRequest, 1, "02060000ffff 0702 0802 01040400")
-	k.want("an async line has all of these", "LCP Configure-Ack 1: 02060000ffff 0702 0802 01040400")
+	k.want("an async line has all of these", receiving(0x000a0000), "LCP Configure-Ack 1: 02060000ffff 0702 0802 01040400")
 	k.in(ProtoLCP, ConfigureNak, 1, "0206a0000000")
-	k.want("what either end wants escaped must be", "LCP Configure-Request 2: 0206a00a0000 050601010101 0702 0802")
+	k.want("what either end wants escaped must be", receiving(0xa00a0000), "LCP Configure-Request 2: 0206a00a0000 050601010101 0702 0802")
 	k.in(ProtoLCP, ConfigureReject, 2, "0802")
 	k.want("a rejected option is asked for no more", "LCP Configure-Request 3: 0206a00a0000 050601010101 0702")
 	k.in(ProtoLCP, ConfigureAck, 3, "0206a00a0000 050601010101 0702")
@@ -42,9 +42,10 @@ func TestLCPOverAsync(t *testing.T) {
 		"Params{Line:{SendACCM:4294967295 RecvACCM:4294967295 SendPFC:false SendACFC:false} SendMRU:1500 RecvMRU:1500}",
 		"LCPDown{Reason:renegotiated Message:}",
 		"LCP Configure-Request 4: 0206000a0000 050602020202 0702 0802",
+		receiving(0x000a0000),
 		"LCP Configure-Ack 2:")
 	k.in(ProtoLCP, ConfigureReject, 4, "0206000a0000 0702")
-	k.want("without ACCM", "LCP Configure-Request 5: 050602020202 0802")
+	k.want("without ACCM", receiving(0xffffffff), "LCP Configure-Request 5: 050602020202 0802")
 	k.in(ProtoLCP, ConfigureAck, 5, "050602020202 0802")
 	k.want("the defaults are back",
 		"Params{Line:{SendACCM:4294967295 RecvACCM:4294967295 SendPFC:false SendACFC:false} SendMRU:1500 RecvMRU:1500}", lcpUp)
@@ -62,7 +63,7 @@ func TestLCPVerdicts(t *testing.T) {
 		{"RFC 2516 section 7: ACCM, PFC, ACFC and FCS are rejected, as they came", "0206000a0000 0702 0506aaaaaaaa 0802 090301", "Reject 0206000a0000 0702 0802 090301", LinkConfig{}},
 		{"old stacks send 1500: capped", "010405dc 0506aaaaaaaa", "Nak 010405d4", LinkConfig{}},
 		{"1500 is fine with RFC 4638", "010405dc", "Ack", LinkConfig{MaxMRU: 1500}},
-		{"a large MRU is fine on an async line", "0104ffff", "Ack", async},
+		{"a large MRU is fine on an async line", "0104ffff", "Ack", LinkConfig{Async: true, ACCM: 0xffffffff}},
 		{"an MRU in which nothing fits", "01040010", "Nak 01040080", async},
 		{"an MRU of the wrong length", "010305", "Nak 010405d4", LinkConfig{}},
 		{"what is not implemented: LQR, callback, MRRU, short sequence, endpoint", "0408c02500000000 0d0306 1104ffff 1202 130603112233", "", LinkConfig{}},

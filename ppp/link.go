@@ -34,14 +34,15 @@ type Link struct {
 	proof                authRole
 	peerProved, weProved bool
 	peerName             string
-	authLimit            time.Time // AuthTimeout from its start; zero if nothing is to be proved
-	authPending          uint32    // ID of the AuthRequest without an answer; 0 is none
-	lastRequest          uint32    // ID of the last AuthRequest or AddressRequest
-	network              bool      // the network phase was reached
-	active               bool      // since the first Configure-Request, until Finished
-	heard                bool      // the peer has sent LCP, since the carrier came up
-	reason               Reason    // why it goes down, once that is known
-	message              string    // the peer's words about it
+	authLimit            time.Time  // AuthTimeout from its start; zero if nothing is to be proved
+	authPending          uint32     // ID of the AuthRequest without an answer; 0 is none
+	lastRequest          uint32     // ID of the last AuthRequest or AddressRequest
+	network              bool       // the network phase was reached
+	active               bool       // since the first Configure-Request, until Finished
+	line                 LineParams // what the last Params said
+	heard                bool       // the peer has sent LCP, since the carrier came up
+	reason               Reason     // why it goes down, once that is known
+	message              string     // the peer's words about it
 
 	queue    queue
 	counters LinkCounters
@@ -59,7 +60,7 @@ type LinkCounters struct {
 
 // NewLink returns a Link that is closed and whose carrier is down.
 func NewLink(c LinkConfig) *Link {
-	l := &Link{cfg: c.withDefaults()}
+	l := &Link{cfg: c.withDefaults(), line: DefaultLineParams}
 	l.lcp.init(l, ProtoLCP, &l.lcp)
 	l.ipcp.init(l, ProtoIPCP, &l.ipcp)
 	return l
@@ -204,7 +205,7 @@ func (l *Link) Counters() LinkCounters { return l.counters }
 // lcpUp is LCP's This-Layer-Up.
 func (l *Link) lcpUp(now time.Time) {
 	l.reason, l.message = "", "" // a Terminate-Request during negotiation is history
-	l.emit(l.lcp.params())
+	l.say(l.lcp.params())
 	l.emit(LCPUp{PeerAuth: l.lcp.want.auth, LocalAuth: l.lcp.peer.auth})
 	l.lcp.startEcho(now)
 	l.startAuth(now)
@@ -233,12 +234,23 @@ func (l *Link) lcpDown(now time.Time) {
 	l.stopAuth()
 	l.network = false
 	l.lcp.echoAt = time.Time{}
-	l.emit(Params{Line: DefaultLineParams, SendMRU: min(DefaultMRU, l.cfg.MaxMRU), RecvMRU: DefaultMRU})
+	l.say(l.paramsDown())
 	reason := l.reason
 	if reason == "" {
 		reason = ReasonRenegotiated
 	}
 	l.emit(LCPDown{Reason: reason, Message: l.message})
+}
+
+// paramsDown is what holds while LCP is down.
+func (l *Link) paramsDown() Params {
+	return Params{Line: DefaultLineParams, SendMRU: min(DefaultMRU, l.cfg.MaxMRU), RecvMRU: DefaultMRU}
+}
+
+// say emits p and keeps what it says of the line.
+func (l *Link) say(p Params) {
+	l.line = p.Line
+	l.emit(p)
 }
 
 // lcpFinished is LCP's This-Layer-Finished.

@@ -17,7 +17,13 @@ type Out interface{ out() }
 type SendFrame struct{ Frame []byte }
 
 // Params says what LCP settled, when it opens, and that all is back at the
-// defaults, when it goes down. Line matters to a carrier with RFC 1662 framing.
+// defaults, when it goes down.
+//
+// On an async carrier it comes before that, too, with the half for receiving:
+// in front of the frame, mostly our Configure-Ack, by which the peer may open,
+// since what the peer then sends may be read before LCP is open here; and once
+// more if that half changes, or if negotiation goes back. The half for sending
+// changes only when LCP opens or goes down. Line matters to no other carrier.
 type Params struct {
 	Line    LineParams
 	SendMRU int // octets of information (behind the Protocol field) the peer takes

@@ -85,8 +85,12 @@ func newPair(t tb, a, b LinkConfig) *pair {
 	}
 	return &pair{
 		t: t, now: start, rand: rand.New(rand.NewPCG(3, 4)),
-		a: &end{name: "a", link: NewLink(a)}, b: &end{name: "b", link: NewLink(b)},
+		a: newEnd("a", a), b: newEnd("b", b),
 	}
+}
+
+func newEnd(name string, c LinkConfig) *end {
+	return &end{name: name, link: NewLink(c), params: Params{Line: DefaultLineParams}}
 }
 
 func (p *pair) ends() []*end { return []*end{p.a, p.b} }
@@ -127,6 +131,10 @@ func (p *pair) drain(e *end) {
 				p.t.Fatalf("%s: LCPUp twice", e.name)
 			}
 			e.up, e.done = true, nil
+			// From here on it sends as its peer wants it.
+			if o := p.other(e).params.Line; p.faults.until.IsZero() && o.RecvACCM != e.params.Line.SendACCM {
+				p.t.Fatalf("%s is up and sends by the map %08x, its peer receives by %08x", e.name, e.params.Line.SendACCM, o.RecvACCM)
+			}
 		case LCPDown:
 			if !e.up || e.net != nil {
 				p.t.Fatalf("%s: LCPDown %q: was up: %v, network still up: %v", e.name, o.Reason, e.up, e.net != nil)
