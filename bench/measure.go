@@ -185,8 +185,11 @@ func (r reading) since(o reading) sample {
 	}
 }
 
-// measureCeiling measures the AC alone: the load talks Ethernet to it, with as
-// many frames under way as all lines together have. No subject can be faster.
+// ceilingWindow is how many frames are under way when the AC is measured alone:
+// enough that neither side waits for the other for long.
+const ceilingWindow = 16 * maxBatch
+
+// measureCeiling measures the AC alone: the load talks Ethernet to it.
 func measureCeiling(o *options, ac *process, payload int) (s sample, err error) {
 	fd, err := openPacket(userEnd)
 	if err != nil {
@@ -215,7 +218,7 @@ func measureCeiling(o *options, ac *process, payload int) (s sample, err error) 
 		if now.Sub(began) >= o.warmUp+o.duration {
 			break
 		}
-		for int(t.sent-t.returned-t.lost)+maxBatch <= max(o.total, 2*maxBatch) {
+		for int(t.sent-t.returned-t.lost)+maxBatch <= ceilingWindow {
 			for range maxBatch {
 				out.add(frame)
 			}

@@ -83,9 +83,10 @@ func (r *results) writeRatios(b *strings.Builder) {
 	}
 }
 
-// writeCeiling says how fast the AC echoes without a subject.
+// writeCeiling says how fast the AC echoes without a subject. Were that near to
+// what a subject reaches, the table would be about the AC.
 func (r *results) writeCeiling(b *strings.Builder) {
-	b.WriteString("\nThe access concentrator alone, with the load on its own Ethernet: no subject can be faster.\n\n")
+	b.WriteString("\nThe access concentrator without a subject, the load on the other end of its Ethernet: what the echo can carry.\n\n")
 	b.WriteString("| payload | frames/s | AC us a frame | load us a frame | lost |\n|--:|--:|--:|--:|--:|\n")
 	for _, size := range r.opts.sizes {
 		ss := r.ceiling[size]

@@ -53,6 +53,9 @@ func readStacks(r io.Reader) (shares, error) {
 func doing(stack []string) string {
 	for _, f := range stack {
 		// Some entry points leave by a tail call and are not on the stack.
+		if f == "do_writev" || f == "do_readv" {
+			return "kernel: " + strings.TrimPrefix(f, "do_")
+		}
 		for _, prefix := range []string{"__x64_sys_", "__arm64_sys_", "__sys_", "ksys_"} {
 			if call, ok := strings.CutPrefix(f, prefix); ok {
 				return "kernel: " + call
