@@ -229,6 +229,18 @@ func TestCHAPPeer(t *testing.T) {
 	k.in(ProtoCHAP, chapFailure, 6, "453d36393120523d30")
 	k.want("not believed any longer", paramsDown, "LCPDown{Reason:auth-denied Message:E=691 R=0}", `LCP Terminate-Request 2: "auth-denied"`)
 
+	k = proving(t, LinkConfig{Name: "user", Secret: "secret"}, AuthCHAPMD5)
+	k.in(ProtoCHAP, chapChallenge, 5, "01 00")
+	k.in(ProtoCHAP, chapSuccess, 5, "")
+	k.outs()
+	k.in(ProtoCHAP, chapChallenge, 6, "01 00")
+	k.wait(time.Hour)
+	if got := k.outs(); len(got) != 10 || k.l.Phase() != PhaseNetwork {
+		t.Errorf("a link that was good is not given up because a later Success does not come: %v", got)
+	}
+	k.in(ProtoCHAP, chapSuccess, 6, "")
+	k.want("nobody waits for it any more")
+
 	k = proving(t, LinkConfig{Name: "user", Secret: "secret", AuthTimeout: time.Hour}, AuthCHAPMD5)
 	k.in(ProtoCHAP, chapChallenge, 5, "01 00")
 	k.outs()

@@ -174,6 +174,10 @@ func (p *chapPeer) tick(now time.Time) {
 	case p.next.IsZero() || now.Before(p.next):
 	case p.tries < p.l.cfg.MaxConfigure:
 		p.send(now)
+	case p.l.weProved:
+		// Whether a later challenge is answered well enough is for the
+		// authenticator to say: it would end the link. Some say nothing.
+		p.next = time.Time{}
 	default:
 		p.l.fail(now, ReasonAuthTimedOut, "")
 	}
