@@ -166,6 +166,18 @@ func TestCHAPAuthenticator(t *testing.T) {
 	k.want("until it is not", "CHAP Failure 4:", paramsDown, deny, `LCP Terminate-Request 5: "auth-failed"`)
 }
 
+// TestCHAPPeerKeepsItsName: a link belongs to whom it was given to.
+func TestCHAPPeerKeepsItsName(t *testing.T) {
+	k := authenticating(t, LinkConfig{Rechallenge: time.Minute}, AuthCHAPMD5)
+	k.in(ProtoCHAP, chapResponse, 2, "01ff 616c696365")
+	k.l.AuthResult(k.now, 1, true, "")
+	k.outs()
+	k.wait(time.Minute)
+	k.outs()
+	k.in(ProtoCHAP, chapResponse, 3, "01ff 626f62")
+	k.want("bob may know his own secret, but the link is alice's", "CHAP Failure 3:", paramsDown, deny, `LCP Terminate-Request 4: "auth-failed"`)
+}
+
 func TestCHAPAuthenticatorTimesOut(t *testing.T) {
 	c := LinkConfig{AuthTimeout: 10 * time.Second}
 	k := authenticating(t, c, AuthCHAPMD5)

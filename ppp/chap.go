@@ -68,7 +68,7 @@ func (a *chapAuthenticator) tick(now time.Time) {
 // input takes a Response. RFC 1994 section 4.1: "any Response packets received
 // having the current Challenge Identifier MUST return the same reply Code
 // previously returned for that specific Challenge".
-func (a *chapAuthenticator) input(_ time.Time, in Packet) {
+func (a *chapAuthenticator) input(now time.Time, in Packet) {
 	value, name, ok := cutCounted(in.Data)
 	switch {
 	case !ok || len(value) == 0:
@@ -79,6 +79,9 @@ func (a *chapAuthenticator) input(_ time.Time, in Packet) {
 		a.reply()
 	case a.l.authPending != 0:
 		a.l.counters.Unexpected++ // the owner is asked once
+	case a.l.peerProved && string(name) != a.l.peerName:
+		// What the peer was let in to have is bound to its name.
+		a.result(now, false, "")
 	default:
 		a.next = time.Time{}
 		a.name = string(name)
@@ -92,7 +95,7 @@ func (a *chapAuthenticator) input(_ time.Time, in Packet) {
 func (a *chapAuthenticator) result(now time.Time, ok bool, message string) {
 	a.message = message
 	if !ok {
-		a.code = chapFailure
+		a.code, a.next = chapFailure, time.Time{}
 		a.reply()
 		a.l.fail(now, ReasonAuthFailed, "")
 		return
