@@ -33,7 +33,10 @@ for part; do
 		step vet go vet ./...
 		step staticcheck go tool staticcheck ./...
 		step build make -s build;;
-	unit) gotest unit -race -shuffle=on -timeout 10m $(packages);;
+	unit)
+		gotest unit -race -shuffle=on -timeout 10m $(packages)
+		# What counts allocations cannot do so under the race detector.
+		gotest alloc -count=1 -run Alloc -timeout 10m $(packages);;
 	interop) gotest interop -race -count=1 -timeout 5m ./test/interop/...;;
 	guests) TRIBUTARY_GUESTS=1 gotest guests -race -count=1 -timeout 12m ./test/guests/...;;
 	*) echo "run.sh: unknown part $part" >&2; exit 2;;

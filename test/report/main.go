@@ -17,7 +17,7 @@ import (
 func main() {
 	var r results
 	flag.Func("failed", "a `STEP` that has failed", func(step string) error {
-		r.get("step " + step).action = "fail"
+		r.get("step "+step, isTest).action = "fail"
 		return nil
 	})
 	flag.Parse()

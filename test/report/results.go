@@ -19,12 +19,23 @@ type event struct {
 	Elapsed    float64
 }
 
-// result is one test, or one package that failed outside of its tests.
+// result is one test, one package, one step, or what a compiler said.
 type result struct {
 	name   string // package and test
+	kind   kind
 	output []string
 	action string // pass, fail, skip; "" while it runs
 }
+
+var weight = map[string]int{"skip": 1, "pass": 2, "fail": 3}
+
+type kind int
+
+const (
+	isTest kind = iota
+	isPackage
+	isBuild
+)
 
 type results struct {
 	tests  []*result
@@ -33,13 +44,13 @@ type results struct {
 	failed bool     // some package failed
 }
 
-func (r *results) get(name string) *result {
+func (r *results) get(name string, k kind) *result {
 	if r.byName == nil {
 		r.byName = make(map[string]*result)
 	}
 	t := r.byName[name]
 	if t == nil {
-		t = &result{name: name}
+		t = &result{name: name, kind: k}
 		r.byName[name], r.tests = t, append(r.tests, t)
 	}
 	return t
@@ -54,16 +65,16 @@ func (r *results) read(in io.Reader) error {
 			r.noise = append(r.noise, s.Text())
 			continue
 		}
-		name := strings.TrimPrefix(e.Package, "tributary/")
-		if e.Package == "" {
-			name = e.ImportPath
-		}
-		if e.Test != "" {
-			name += " " + e.Test
+		name, k := strings.TrimPrefix(e.Package, "tributary/"), isPackage
+		switch {
+		case e.Package == "":
+			name, k = "build of "+e.ImportPath, isBuild
+		case e.Test != "":
+			name, k = name+" "+e.Test, isTest
 		}
 		switch e.Action {
 		case "output", "build-output":
-			t := r.get(name)
+			t := r.get(name, k)
 			t.output = append(t.output, e.Output)
 		case "pass", "fail", "skip":
 			if e.Test == "" {
@@ -72,7 +83,11 @@ func (r *results) read(in io.Reader) error {
 					continue // a package's pass is its tests' pass; its skip is having none
 				}
 			}
-			r.get(name).action = e.Action
+			// A test that one run left out (under the race detector, say) and another
+			// ran has been run; one that failed in any has failed.
+			if t := r.get(name, k); weight[e.Action] > weight[t.action] {
+				t.action = e.Action
+			}
 		}
 	}
 	return s.Err()
@@ -80,31 +95,31 @@ func (r *results) read(in io.Reader) error {
 
 // write prints the report and says whether all is well.
 func (r *results) write(w io.Writer, skipsFail bool) bool {
-	isTest := func(t *result) bool { return strings.Contains(t.name, " ") }
 	var passed, failed, skipped int
 	for _, t := range r.tests {
 		switch {
-		case t.action == "pass":
-			passed++
-		case t.action == "skip":
-			skipped++
-			fmt.Fprintf(w, "SKIP %s: %s\n", t.name, reason(t.output))
-		case t.action == "fail" && !isTest(t):
-			// The package; its tests, if they could run at all, are counted themselves.
+		case t.kind == isBuild:
+			fmt.Fprintf(w, "%s\n%s", t.name, strings.Join(t.output, ""))
+		case t.kind == isPackage && t.action == "fail":
+			// Its tests, if they could run at all, are counted themselves.
 			if !slices.ContainsFunc(r.tests, func(s *result) bool {
 				return s.action != "pass" && s.action != "skip" && strings.HasPrefix(s.name, t.name+" ")
 			}) {
 				failed++
 			}
 			fmt.Fprintf(w, "FAIL %s\n%s", t.name, strings.Join(t.output, ""))
+		case t.kind == isPackage:
+		case t.action == "pass":
+			passed++
+		case t.action == "skip":
+			skipped++
+			fmt.Fprintf(w, "SKIP %s: %s\n", t.name, reason(t.output))
 		case t.action == "fail":
 			failed++
 			fmt.Fprintf(w, "FAIL %s\n%s", t.name, strings.Join(t.output, ""))
-		case isTest(t): // began, and never ended: the process died
+		default: // began, and never ended: the process died
 			failed++
 			fmt.Fprintf(w, "FAIL %s did not end\n%s", t.name, strings.Join(t.output, ""))
-		case r.failed: // what a compiler said
-			fmt.Fprintf(w, "%s\n%s", t.name, strings.Join(t.output, ""))
 		}
 	}
 	for _, line := range r.noise {
