@@ -108,7 +108,7 @@ func (f *fsm) act(now time.Time, a, c cell, from state, in Packet) {
 		if !from.negotiating() {
 			f.layer.reset()
 			f.answered = true // or of no interest any longer
-			f.naksSent, f.naksRcvd, f.rounds = 0, 0, 0
+			f.forget()
 			f.l.active = true
 		}
 		f.sendConfigureRequest(now, from == stAckSent)
@@ -138,6 +138,9 @@ func (f *fsm) act(now time.Time, a, c cell, from state, in Packet) {
 		}
 	}
 }
+
+// forget starts the counts of a negotiation anew.
+func (f *fsm) forget() { f.naksSent, f.naksRcvd, f.rounds = 0, 0, 0 }
 
 // sendConfigureRequest is scr. RFC 1661 section 5.1: "The Identifier field
 // MUST be changed whenever the contents of the Options field changes, and
@@ -193,9 +196,7 @@ func (f *fsm) input(now time.Time, info []byte) {
 	case in.Code == ConfigureNak || in.Code == ConfigureReject:
 		f.configureNakOrReject(now, in)
 	case in.Code == TerminateRequest:
-		if f.state == stOpened || f.state.negotiating() {
-			f.l.cause(f.terminatedReason(), Printable(in.Data))
-		}
+		f.terminated(in)
 		f.event(now, evRTR, in)
 	case in.Code == TerminateAck:
 		f.event(now, evRTA, in)
@@ -206,12 +207,16 @@ func (f *fsm) input(now time.Time, info []byte) {
 	}
 }
 
-// terminatedReason is the Reason of a Terminate-Request from the peer.
-func (f *fsm) terminatedReason() Reason {
-	if f.proto == ProtoLCP {
-		return ReasonPeerTerminated
+// terminated notes the peer's Terminate-Request as the reason for what it ends.
+// While a layer is being negotiated that is nothing (RFC 1661 section 4.1 has
+// the negotiation go on); but should LCP then get no further, it says why.
+func (f *fsm) terminated(in Packet) {
+	switch {
+	case f.proto == ProtoLCP && (f.state == stOpened || f.state.negotiating()):
+		f.l.cause(ReasonPeerTerminated, Printable(in.Data))
+	case f.state == stOpened:
+		f.l.cause(ReasonNoNetwork, Printable(in.Data))
 	}
-	return ReasonNoNetwork
 }
 
 func (f *fsm) configureRequest(now time.Time, in Packet) {
@@ -226,6 +231,9 @@ func (f *fsm) configureRequest(now time.Time, in Packet) {
 	if f.state != stStopped && f.state != stOpened && !f.state.negotiating() {
 		f.event(now, evRCRp, in) // the answer does not depend on the options
 		return
+	}
+	if !f.state.negotiating() {
+		f.forget() // a new negotiation, which this request is already part of
 	}
 	v := &f.verdict
 	v.reset(f.naksSent >= f.l.cfg.MaxFailure)

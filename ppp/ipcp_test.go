@@ -146,6 +146,31 @@ func TestAddressLateOrNever(t *testing.T) {
 	k.want("late: nothing")
 }
 
+// TestIPCPTerminateDuringNegotiationIsHistory: it ends nothing, so it is no
+// reason for what ends later.
+func TestIPCPTerminateDuringNegotiationIsHistory(t *testing.T) {
+	k := networking(t, IPv4Config{Local: addr("192.0.2.1")})
+	k.outs()
+	k.in(ProtoIPCP, TerminateRequest, 1, "6e6f7420796574")
+	k.want("acknowledged", "IPCP Terminate-Ack 1:")
+	k.in(ProtoIPCP, ConfigureRequest, 2, "0306c0000202")
+	k.in(ProtoIPCP, ConfigureAck, 1, "0306c0000201")
+	k.outs()
+	if !k.l.IPv4Open() {
+		t.Fatal("not up")
+	}
+	k.l.Close(k.now)
+	k.want("this is why", "NetworkDown{}", paramsDown, "LCPDown{Reason:closed Message:}", `LCP Terminate-Request 2: "closed"`)
+
+	k = networking(t, IPv4Config{Local: addr("192.0.2.1")})
+	k.in(ProtoIPCP, TerminateRequest, 1, "6e6f")
+	k.l.Down(k.now)
+	k.outs()
+	if got := show(k.seen[len(k.seen)-1]); got != "Finished{Reason:lower-down Message:}" {
+		t.Errorf("the carrier is lost: %s", got)
+	}
+}
+
 func TestIPCPEnds(t *testing.T) {
 	up := func() *talk {
 		k := networking(t, IPv4Config{Local: addr("192.0.2.1")})

@@ -40,7 +40,7 @@ type lcpOptions struct {
 // not necessary to send the default values for the options".
 func (y *lcp) reset() {
 	c := &y.l.cfg
-	y.auth, y.noEcho = 0, false
+	y.auth, y.noEcho, y.loops = 0, false, 0
 	y.want = lcpOptions{magic: y.newMagic()}
 	if len(c.Auth) > 0 {
 		y.want.auth = c.Auth[0]

@@ -170,6 +170,31 @@ func TestMaxFailure(t *testing.T) {
 	k.want("an Ack between starts the count anew", "LCP Configure-Nak 8: 010405d4")
 }
 
+// TestFailedNegotiationIsForgotten: a peer that comes back is judged afresh.
+func TestFailedNegotiationIsForgotten(t *testing.T) {
+	k := newTalk(t, LinkConfig{})
+	k.begin()
+	for id := range uint8(5) {
+		k.in(ProtoLCP, ConfigureRequest, id, "010405dc")
+	}
+	k.wait(30 * time.Second)
+	if k.outs(); k.l.lcp.state != stStopped {
+		t.Fatalf("state %d", k.l.lcp.state)
+	}
+	k.in(ProtoLCP, ConfigureRequest, 77, "010405dc")
+	k.want("the first Nak of a new negotiation", "LCP Configure-Request 2: 010405d4 050602020202", "LCP Configure-Nak 77: 010405d4")
+
+	k = newTalk(t, LinkConfig{})
+	k.begin()
+	for id := range uint8(maxRounds * defaultMaxFailure) {
+		k.in(ProtoLCP, ConfigureRequest, id, "1104ffff")
+	}
+	k.wait(30 * time.Second)
+	k.outs()
+	k.in(ProtoLCP, ConfigureRequest, 77, "1104ffff")
+	k.want("nor are its refusals counted on", "LCP Configure-Request 2: 010405d4 050602020202", "LCP Configure-Reject 77: 1104ffff")
+}
+
 func TestNoAnswer(t *testing.T) {
 	k := newTalk(t, LinkConfig{})
 	k.begin()
