@@ -88,6 +88,19 @@ func TestPAPAuthenticatorRefuses(t *testing.T) {
 	}
 }
 
+// TestPAPMessageFitsTheMRU: and its length says what is there.
+func TestPAPMessageFitsTheMRU(t *testing.T) {
+	k := newTalk(t, LinkConfig{Auth: []AuthMethod{AuthPAP}})
+	k.begin()
+	k.in(ProtoLCP, ConfigureRequest, 1, "01040080")
+	k.in(ProtoLCP, ConfigureAck, 1, fmt.Sprintf("%x", k.l.lcp.request))
+	k.in(ProtoPAP, papRequest, 1, "0475736572 06736563726574")
+	k.outs()
+	k.l.AuthResult(k.now, 1, true, strings.Repeat("x", 200))
+	k.want("128 octets: header, length, and the message cut to what is left",
+		`PAP Authenticate-Ack 1: "{`+strings.Repeat("x", 123)+`"`, "Authenticated{Local:false Method:pap Name:user Message:}")
+}
+
 func TestPAPPeer(t *testing.T) {
 	c := LinkConfig{Name: "user", Secret: "secret"}
 	k := proving(t, c, AuthPAP)

@@ -63,8 +63,8 @@ func (a *papAuthenticator) result(now time.Time, ok bool, message string) {
 }
 
 func (a *papAuthenticator) reply() {
-	data := append([]byte{byte(len(a.message))}, a.message...)
-	a.l.send(ProtoPAP, Packet{a.code, a.id, a.l.cut(data, HeaderLen)})
+	message := a.l.cut([]byte(a.message), HeaderLen+1)
+	a.l.send(ProtoPAP, Packet{a.code, a.id, append([]byte{byte(len(message))}, message...)})
 }
 
 // parsePAPRequest reads the Data of an Authenticate-Request: two strings, each
