@@ -263,6 +263,28 @@ func TestClose(t *testing.T) {
 	k.want("nor a carrier to answer on")
 }
 
+// TestEndsBeforeTheCarrier: whoever opened a link is told of its end, also if
+// there was nobody to tell of it.
+func TestEndsBeforeTheCarrier(t *testing.T) {
+	k := newTalk(t, LinkConfig{})
+	k.l.Close(k.now)
+	k.want("nothing was wanted, nothing ends")
+	k.l.Open(k.now)
+	k.l.Close(k.now)
+	k.want("no carrier came", "Finished{Reason:closed Message:}")
+	k.l.Close(k.now)
+	k.want("once")
+	k.l.Open(k.now)
+	k.l.Down(k.now)
+	k.want("the carrier could not be had", "Finished{Reason:lower-down Message:}")
+	k.l.Close(k.now)
+	k.want("that was the end already")
+	k.l.Up(k.now)
+	k.want("closed: a carrier is of no use")
+	k.l.Open(k.now)
+	k.want("until it is opened", "LCP Configure-Request 1: 010405d4 050601010101")
+}
+
 func TestTerminateDuringNegotiationIsHistory(t *testing.T) {
 	k := newTalk(t, LinkConfig{})
 	k.begin()

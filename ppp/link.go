@@ -38,7 +38,7 @@ type Link struct {
 	authPending          uint32     // ID of the AuthRequest without an answer; 0 is none
 	lastRequest          uint32     // ID of the last AuthRequest or AddressRequest
 	network              bool       // the network phase was reached
-	active               bool       // since the first Configure-Request, until Finished
+	active               bool       // since Open or the first Configure-Request, until Finished
 	line                 LineParams // what the last Params said
 	heard                bool       // the peer has sent LCP, since the carrier came up
 	reason               Reason     // why it goes down, once that is known
@@ -90,10 +90,14 @@ func (l *Link) Open(now time.Time) {
 		l.reason, l.message = "", ""
 	}
 	l.lcp.event(now, evOpen, Packet{})
+	if l.lcp.state == stStarting {
+		l.active = true // there is no Configure-Request yet, but somebody who waits
+	}
 }
 
 // Close says that the link is not wanted any longer. The peer is told; Finished
-// follows when it has acknowledged that, or has not for long enough.
+// follows when it has acknowledged that, or has not for long enough; at once if
+// there is no carrier; and not at all if it came already, or Open never did.
 func (l *Link) Close(now time.Time) {
 	l.queue.begin()
 	l.cause(ReasonClosed, "")
