@@ -6,8 +6,12 @@ import (
 	"time"
 )
 
-// minMRU is the least MRU we send by: below it, hardly a control packet fits.
-const minMRU = 128
+// Bounds of an MRU: below the least hardly a control packet fits, and the
+// option cannot say more than the most.
+const (
+	minMRU = 128
+	maxMRU = 0xffff
+)
 
 // lcp is the Link Control Protocol (RFC 1661 sections 5 and 6): the layer below
 // all others.

@@ -68,6 +68,28 @@ func TestLineIsReadyBeforeThePeerOpens(t *testing.T) {
 	k.want("and when the carrier does", receiving(none), "Finished{Reason:lower-down Message:}")
 }
 
+// TestMRUsWithinReason: whatever a configuration says, control packets fit and
+// the option can say it.
+func TestMRUsWithinReason(t *testing.T) {
+	for _, tt := range []struct{ mru, most, wantMRU, wantMost int }{
+		{0, 0, 1492, 1492},
+		{3, 3, 128, 128},
+		{-1, -1, 128, 128},
+		{1400, 0, 1400, 1492},
+		{1 << 20, 1 << 20, 0xffff, 0xffff},
+		{1500, 1000, 1000, 1000},
+	} {
+		c := LinkConfig{MRU: tt.mru, MaxMRU: tt.most}.withDefaults()
+		if c.MRU != tt.wantMRU || c.MaxMRU != tt.wantMost {
+			t.Errorf("MRU %d, MaxMRU %d: %d, %d", tt.mru, tt.most, c.MRU, c.MaxMRU)
+		}
+	}
+	k := newTalk(t, LinkConfig{MaxMRU: 3})
+	k.begin()
+	k.in(ProtoLCP, 99, 1, "01040080")
+	k.want("a Code-Reject has room", "LCP Code-Reject 2: 6301000801040080")
+}
+
 // TestWhatFollowsTheAckInOneRead: a peer that is open by its own Ack sends on
 // at once, as was agreed, and the line may give us all of that together.
 func TestWhatFollowsTheAckInOneRead(t *testing.T) {

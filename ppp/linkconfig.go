@@ -18,10 +18,11 @@ type LinkConfig struct {
 	ACFC  bool   // Async: ask for Address-and-Control-Field-Compression
 
 	// MRU is what we take, in octets of information behind the Protocol
-	// field: 1500 if Async, else 1492 (RFC 2516 section 7).
+	// field: 1500 if Async, else 1492 (RFC 2516 section 7); at most MaxMRU.
 	MRU int
 	// MaxMRU is what the carrier takes: a peer that asks for more is told
-	// so. Without limit if Async, else 1492, or what RFC 4638 agreed on.
+	// so. Without limit if Async, else 1492; over PPPoE the owner sets what
+	// RFC 4638 agreed on. Both are brought within 128 and 65,535.
 	MaxMRU int
 
 	// Auth are the methods by which the peer may prove itself, in the order
@@ -99,13 +100,14 @@ func (c LinkConfig) withDefaults() LinkConfig {
 	if c.MaxMRU == 0 {
 		c.MaxMRU = PPPoEMRU
 		if c.Async {
-			c.MaxMRU = 0xffff
+			c.MaxMRU = maxMRU
 		}
 	}
 	if c.MRU == 0 {
 		c.MRU = DefaultMRU
 	}
-	c.MRU = min(c.MRU, c.MaxMRU)
+	c.MaxMRU = max(minMRU, min(c.MaxMRU, maxMRU))
+	c.MRU = max(minMRU, min(c.MRU, c.MaxMRU))
 	if c.Accept == nil {
 		c.Accept = []AuthMethod{AuthCHAPMD5, AuthPAP}
 	}
