@@ -56,3 +56,10 @@ func (b *Buf) Put() {
 	p.free.Put(b)
 	p.used.Add(-1)
 }
+
+// Short reports that more than three quarters of b's pool are in use: whoever
+// holds many buffers should take no more.
+func (b *Buf) Short() bool {
+	p := b.pool
+	return p != nil && p.used.Load() > p.cap-p.cap/4
+}

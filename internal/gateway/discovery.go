@@ -3,6 +3,7 @@ package gateway
 import (
 	"time"
 
+	"tributary/internal/config"
 	"tributary/internal/ether"
 	"tributary/pppoe"
 )
@@ -13,20 +14,19 @@ type discovery struct {
 	client *pppoe.Client
 	uniq   hostUniq
 	our    pppoe.MAC
+	member bool // the port receives for our on this session's behalf
 	key    key  // of the open session
 	keyed  bool // key is in the table and in the journal
+	unsent bool // its PADT could not be sent
 
 	// PADIs wait for the uplink's allowance.
-	admitted bool      // the first PADI has leave to go
-	startAt  time.Time // when it will have
-	padi     []byte    // a repetition that waits
-	padiAt   time.Time
+	admitted bool   // the next PADI has leave to go
+	padi     []byte // a repetition that has none yet
 }
 
 // discover opens the search for an AC.
 func (s *session) discover(now time.Time) {
 	s.state, s.began = stateDiscovering, now
-	s.firstFrameBy = time.Time{}
 	s.up.discovering.Add(1)
 	if s.up.port.down.Load() {
 		s.teardown(now, ReasonUplinkDown, "the interface "+s.up.port.name+" is down")
@@ -34,11 +34,14 @@ func (s *session) discover(now time.Time) {
 	}
 	d, cfg := &s.disc, s.up.cfg
 	d.our = s.up.sourceMAC(s.info)
-	if err := s.up.port.addMAC(d.our); err != nil {
-		s.teardown(now, ReasonLocalLimits, err.Error())
-		return
+	if cfg.MAC == config.MACPerLine {
+		if err := s.up.port.addMAC(d.our); err != nil {
+			s.teardown(now, ReasonLocalLimits, err.Error())
+			return
+		}
+		d.member = true
 	}
-	d.uniq = newHostUniq(s.g.nextIndex(), s.g.random)
+	d.uniq = newHostUniq(s.g.uniqs.Add(1), s.g.random)
 	d.client = pppoe.NewClient(pppoe.ClientConfig{
 		ServiceName: cfg.ServiceName,
 		HostUniq:    d.uniq[:],
@@ -50,19 +53,30 @@ func (s *session) discover(now time.Time) {
 		Random:      s.g.jitter,
 	})
 	s.g.searches.Add(1)
-	s.up.port.pending.add(waiting{uniq: d.uniq, s: s, our: d.our, vlans: s.up.vlans})
+	s.up.port.pending.add(d.uniq, s, d.our, s.up.vlans)
 	s.g.emit(Event{Time: now, Kind: EventDiscovering, Line: s.info.Name, Uplink: cfg.Name})
-	if wait := s.up.admit(now); wait > 0 {
-		d.startAt = now.Add(wait)
-		return
+	if s.up.gate.enter(now, s) {
+		s.admitted(now)
 	}
-	s.startDiscovery(now)
 }
 
-func (s *session) startDiscovery(now time.Time) {
-	s.disc.startAt, s.disc.admitted = time.Time{}, true
-	s.disc.client.Start(now)
-	s.drainDiscovery(now)
+// admitted is the uplink's leave to send one PADI.
+func (s *session) admitted(now time.Time) {
+	d := &s.disc
+	if d.client == nil {
+		return
+	}
+	switch d.client.State() {
+	case pppoe.ClientIdle:
+		d.admitted = true
+		d.client.Start(now)
+		s.drainDiscovery(now)
+	case pppoe.ClientSoliciting:
+		if d.padi != nil {
+			s.sendDiscovery(pppoe.Send{Dst: pppoe.Broadcast, Code: pppoe.PADI, Packet: d.padi})
+		}
+	}
+	d.padi = nil
 }
 
 // accessLineTags tells the AC which line this is (TR-101), where it is asked to.
@@ -87,47 +101,23 @@ func (s *session) accessLineTags() []pppoe.Tag {
 }
 
 func (s *session) discoveryDeadline() time.Time {
-	d := &s.disc
-	if d.client == nil {
+	if s.disc.client == nil {
 		return time.Time{}
 	}
-	if !d.startAt.IsZero() {
-		return d.startAt
-	}
-	at := d.client.Deadline()
-	if !d.padiAt.IsZero() && (at.IsZero() || d.padiAt.Before(at)) {
-		at = d.padiAt
-	}
-	return at
+	return s.disc.client.Deadline()
 }
 
 func (s *session) discoveryTick(now time.Time) {
-	d := &s.disc
-	if d.client == nil {
-		return
+	if at := s.discoveryDeadline(); !at.IsZero() && !now.Before(at) {
+		s.disc.client.Tick(now)
+		s.drainDiscovery(now)
 	}
-	if !d.startAt.IsZero() {
-		if now.Before(d.startAt) {
-			return
-		}
-		s.startDiscovery(now)
-	}
-	if !d.padiAt.IsZero() && !now.Before(d.padiAt) {
-		d.padiAt = time.Time{}
-		if d.client.State() == pppoe.ClientSoliciting {
-			s.sendDiscovery(pppoe.Send{Dst: pppoe.Broadcast, Code: pppoe.PADI, Packet: d.padi})
-		}
-		d.padi = nil
-	}
-	if at := d.client.Deadline(); !at.IsZero() && !now.Before(at) {
-		d.client.Tick(now)
-	}
-	s.drainDiscovery(now)
 }
 
 // discoveryInput is a PADO, PADS or PADT that the port's reader found to be ours.
 func (s *session) discoveryInput(now time.Time, ev event) {
 	defer ev.buf.Put()
+	defer s.unexpect()
 	d := &s.disc
 	if d.client == nil {
 		return
@@ -148,7 +138,6 @@ func (s *session) discoveryInput(now time.Time, ev event) {
 	}
 	d.client.Input(now, ev.src, packet)
 	s.drainDiscovery(now)
-	s.unexpect()
 }
 
 // closeDiscovery ends what is open at the AC, with the client's PADT.
@@ -157,7 +146,8 @@ func (s *session) closeDiscovery(now time.Time, message string) {
 	if d.client == nil {
 		return
 	}
-	d.startAt, d.padiAt, d.padi = time.Time{}, time.Time{}, nil
+	s.up.gate.leave(s)
+	d.padi = nil
 	d.client.Close(now, message)
 	s.drainDiscovery(now)
 }
@@ -195,107 +185,32 @@ func (s *session) drainDiscovery(now time.Time) {
 // allowance permits. One that must wait is replaced by the next.
 func (s *session) sendClient(now time.Time, out pppoe.Send) {
 	d := &s.disc
-	if out.Code != pppoe.PADI || d.admitted {
-		d.admitted = d.admitted && out.Code != pppoe.PADI
-		s.sendDiscovery(out)
+	if out.Code == pppoe.PADI && !d.admitted && !s.up.gate.enter(now, s) {
+		d.padi = out.Packet
 		return
 	}
-	waits := d.padi != nil
-	d.padi = out.Packet
-	if waits {
-		return
+	if out.Code == pppoe.PADI {
+		d.admitted = false
 	}
-	if wait := s.up.admit(now); wait > 0 {
-		d.padiAt = now.Add(wait)
-		return
-	}
-	d.padi = nil
 	s.sendDiscovery(out)
 }
 
 func (s *session) sendDiscovery(out pppoe.Send) {
 	d := &s.disc
 	hdr := s.up.header(d.our, out.Dst, ether.TypeDiscovery)
-	s.up.port.send(&hdr, out.Packet)
+	sent := s.up.port.send(&hdr, out.Packet)
 	c := &s.up.sent
-	switch out.Code {
-	case pppoe.PADI:
+	switch {
+	case out.Code == pppoe.PADI:
 		c.padi.Add(1)
 		s.up.port.pending.asks(d.uniq, pppoe.MAC{})
-	case pppoe.PADR:
+	case out.Code == pppoe.PADR:
 		c.padr.Add(1)
 		s.up.port.pending.asks(d.uniq, out.Dst)
-	case pppoe.PADT:
+	case !sent:
+		d.unsent = true
+	case out.Code == pppoe.PADT:
 		c.padtSent.Add(1)
-	}
-}
-
-// opened is the PADS: the table entry, the snapshot for the readers, the note
-// in the journal, and then everything the user has said meanwhile.
-func (s *session) opened(now time.Time, sess pppoe.Session) {
-	d := &s.disc
-	if s.state != stateDiscovering {
-		return
-	}
-	s.up.discovering.Add(-1)
-	s.up.port.pending.settle(d.uniq)
-	d.key = key{vlans: s.up.vlans, ac: sess.AC, our: d.our, sid: sess.SessionID}
-	if old := s.up.port.table.claim(d.key, s); old != nil {
-		// The AC gave the id of a session that we believed open: for the AC
-		// that one is long gone, and a PADT for it now would end the new one.
-		go old.owner.post(event{s: old, kind: evEnd, aux: ending{reason: ReasonPADT, message: "the AC gave its session id to another line", reused: true}})
-	}
-	d.keyed = true
-	s.state, s.session, s.setUp = stateUp, sess, now.Sub(s.began)
-	s.g.journal.opened(s.journalEntry())
-	s.up.sent.opened.Add(1)
-	s.up.sessions.Add(1)
-	s.up.noteAC(now, sess.AC, func(ac *ACInfo) {
-		ac.Name = sess.ACName
-		ac.Sessions++
-	})
-	s.forward.Store(&forward{
-		port:     s.up.port.ether(),
-		hdr:      s.up.header(d.our, sess.AC, ether.TypeSession),
-		overhead: ether.HeaderLen + ether.VLANTagLen*s.up.vlans.Len() + pppoe.HeaderLen,
-		sid:      sess.SessionID,
-		maxFrame: sess.MaxPayload + 2, // and the Protocol field
-	})
-	s.g.emit(Event{Time: now, Kind: EventSessionUp, Line: s.info.Name, Uplink: s.up.cfg.Name, SID: sess.SessionID, MAC: sess.AC.String(), Message: sess.ACName})
-	s.relayOpen(now)
-}
-
-// sessionDown undoes opened, in teardown.
-func (s *session) sessionDown(now time.Time) {
-	d := &s.disc
-	if d.keyed {
-		d.keyed = false
-		s.up.port.table.remove(d.key, s)
-		s.g.journal.closed(s.journalEntry())
-	}
-	s.up.sessions.Add(-1)
-	s.up.noteAC(now, s.session.AC, func(ac *ACInfo) { ac.Sessions-- })
-	s.g.emit(Event{Time: now, Kind: EventSessionDown, Line: s.info.Name, Uplink: s.up.cfg.Name, SID: s.session.SessionID,
-		MAC: s.session.AC.String(), User: s.user(), Reason: s.ended.reason, Message: s.ended.message})
-}
-
-func (s *session) journalEntry() journalEntry {
-	k := s.disc.key
-	return journalEntry{Interface: s.up.cfg.Interface, VLANs: k.vlans.Slice(), AC: k.ac, Our: k.our, SessionID: k.sid, Line: s.info.Name}
-}
-
-// expect makes a session that a PADS names findable before the owner has seen
-// the PADS. The port's reader calls it.
-func (s *session) expect(p *port, k key) {
-	if s.expected.Load() == nil && p.table.insert(k, s) {
-		s.expected.Store(&k)
-	}
-}
-
-// unexpect takes that entry out again unless the client accepted the session.
-func (s *session) unexpect() {
-	if k := s.expected.Swap(nil); k != nil && !(s.disc.keyed && s.disc.key == *k) {
-		s.up.port.table.remove(*k, s)
 	}
 }
 
@@ -351,8 +266,16 @@ var failWords = map[pppoe.FailReason]string{
 // discoveryDone lets go of everything the search held.
 func (s *session) discoveryDone() {
 	d := &s.disc
-	s.up.port.pending.remove(d.uniq)
-	s.up.port.delMAC(d.our)
+	if d.client == nil {
+		return
+	}
 	d.client = nil
+	s.unexpect()
+	s.up.gate.leave(s)
+	s.up.port.pending.remove(d.uniq)
+	if d.member {
+		d.member = false
+		s.up.port.delMAC(d.our)
+	}
 	s.g.searches.Add(-1)
 }

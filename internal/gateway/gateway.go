@@ -62,7 +62,8 @@ type Gateway struct {
 	owners    []*owner
 
 	hub    hub
-	index  atomic.Uint32 // of the next Host-Uniq, and of the next owner
+	uniqs  atomic.Uint32 // Host-Uniqs given out
+	begun  atomic.Uint32 // lines begun
 	ending sync.Map      // Reason -> *atomic.Uint64: sessions ended
 
 	mu       sync.Mutex
@@ -133,7 +134,9 @@ func (g *Gateway) openPorts() error {
 				return fmt.Errorf("uplink %s: %w", cfg.Name, err)
 			}
 			p = &port{name: cfg.Interface, pool: g.pool}
-			p.set(ep)
+			if _, err := p.set(ep); err != nil {
+				return err
+			}
 			byName[cfg.Interface] = p
 			g.ports = append(g.ports, p)
 		}
@@ -165,6 +168,9 @@ func (g *Gateway) Run(ctx context.Context) error {
 	}
 	for _, p := range g.ports {
 		g.readers.Go(func() { g.serve(ctx, p) })
+	}
+	for _, u := range g.uplinks {
+		g.readers.Go(func() { u.gate.run(ctx) })
 	}
 	for _, l := range g.listeners {
 		g.accepts.Go(func() { g.accept(l) })
@@ -211,7 +217,14 @@ func (g *Gateway) reopen(ctx context.Context, p *port) bool {
 		}
 		ep, err := g.openPort(p.name, g.pool)
 		if err == nil {
-			p.set(ep)
+			var open bool
+			if open, err = p.set(ep); !open {
+				return false // the gateway stops
+			}
+			if err != nil {
+				g.log.Error("some lines' addresses are not received for", "interface", p.name, "err", err)
+			}
+			g.endOrphans(p.takeOrphans())
 			return true
 		}
 		g.log.Warn("the port is still lost", "interface", p.name, "err", err)
@@ -244,7 +257,7 @@ func (g *Gateway) accept(l groupListener) {
 func (g *Gateway) begin(l groupListener, ln line.Line) {
 	s := &session{
 		g: g, up: l.up, group: l.group, line: ln, info: ln.Info(), timerIndex: -1,
-		owner: g.owners[int(g.index.Add(1))%len(g.owners)],
+		owner: g.owners[int(g.begun.Add(1))%len(g.owners)],
 	}
 	s.out.init(ln, queueConfig{frames: l.group.Queue.Frames, delay: l.group.Queue.Delay, speed: s.info.Speed})
 	g.mu.Lock()
@@ -315,8 +328,6 @@ func (g *Gateway) count(r Reason) {
 	n, _ := g.ending.LoadOrStore(r, new(atomic.Uint64))
 	n.(*atomic.Uint64).Add(1)
 }
-
-func (g *Gateway) nextIndex() uint32 { return g.index.Add(1) }
 
 func (g *Gateway) journalFailed(err error) {
 	g.log.Error("a crash from now on may leave sessions open at the AC", "err", err)

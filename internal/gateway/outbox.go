@@ -17,8 +17,9 @@ type outbox struct {
 	q       queue
 	line    line.Line
 	writing bool
-	closing bool // close the line once what waits is written
-	dead    bool // the line takes no more
+	closing bool   // close the line once what waits is written
+	dead    bool   // the line takes no more
+	late    uint64 // frames that came after that
 	// write is writeLine, bound once: a go statement with it allocates nothing.
 	write func()
 }
@@ -37,11 +38,12 @@ func (o *outbox) init(l line.Line, cfg queueConfig) {
 func (o *outbox) push(now time.Duration, b *frame.Buf) bool {
 	o.mu.Lock()
 	if o.dead || o.closing {
+		o.late++
 		o.mu.Unlock()
 		b.Put()
 		return false
 	}
-	ok := o.q.push(now, b)
+	ok := !o.crowded(b) && o.q.push(now, b)
 	if !ok {
 		b.Put()
 	} else if !o.writing {
@@ -50,6 +52,21 @@ func (o *outbox) push(now time.Duration, b *frame.Buf) bool {
 	}
 	o.mu.Unlock()
 	return ok
+}
+
+// crowdedFrames may wait for one line while buffers are short: enough for PPP
+// to go on, so little that ten thousand lines that stand still leave the rest
+// of the pool to those that move.
+const crowdedFrames = 4
+
+// crowded reports, and counts, that buffers are too short for this line to
+// have one more.
+func (o *outbox) crowded(b *frame.Buf) bool {
+	if !b.Short() || o.q.len() < crowdedFrames {
+		return false
+	}
+	o.q.full++
+	return true
 }
 
 // finish closes the line when what waits has been written.
@@ -75,10 +92,10 @@ func (o *outbox) kill() {
 	o.line.Close()
 }
 
-func (o *outbox) drops() (full, codel uint64) {
+func (o *outbox) drops() (full, codel, late uint64) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	return o.q.full, o.q.codel
+	return o.q.full, o.q.codel, o.late
 }
 
 // writeLine writes until nothing waits.

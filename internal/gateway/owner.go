@@ -47,13 +47,14 @@ const (
 	evDiscovery                  // a PADO, PADS or PADT
 	evLineDown                   // the line's reader has ended
 	evEnd                        // end the session
+	evAdmitted                   // the uplink's gate lets one PADI through
+	evReused                     // the AC gave the session's id to another line
 )
 
 // ending is why a session is to end.
 type ending struct {
 	reason  Reason
 	message string
-	reused  bool // the AC has given the session's id to another: send it nothing
 }
 
 func newOwner() *owner {

@@ -8,86 +8,129 @@ import (
 	"tributary/pppoe"
 )
 
-// pending is the sessions of one port that await a PADO or PADS, found by
-// their Host-Uniq; some ACs drop that tag, so also in order.
+// pending is the sessions of one port that a PADO or PADS may be for, found by
+// their Host-Uniq. Some ACs drop that tag; their answers are matched in the
+// order in which they were asked for.
 type pending struct {
 	mu     sync.Mutex
-	byUniq map[hostUniq]*list.Element // of *waiting
-	order  list.List                  // oldest first
+	byUniq map[hostUniq]*waiting
+	queues map[ask]*list.List // of *waiting: who has asked, and has no answer yet
 }
 
-// waiting is one of them, with what it can be matched by without a Host-Uniq.
-type waiting struct {
-	uniq  hostUniq
-	s     *session
+// ask is what sessions without a Host-Uniq cannot be told apart in.
+type ask struct {
 	our   pppoe.MAC
 	vlans ether.VLANs
-	// asked is the AC that a PADR has gone to; zero while PADOs are awaited.
-	asked pppoe.MAC
+	ac    pppoe.MAC // a PADR has gone to it; zero: PADOs are awaited
 }
 
-func (p *pending) add(w waiting) {
+// waiting is one session.
+type waiting struct {
+	uniq hostUniq
+	s    *session
+	ask  ask
+	elem *list.Element // in its queue; nil if it has asked for nothing
+}
+
+// add lists a session whose PADIs go out from our address on vlans.
+func (p *pending) add(u hostUniq, s *session, our pppoe.MAC, vlans ether.VLANs) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.byUniq == nil {
-		p.byUniq = make(map[hostUniq]*list.Element)
+		p.byUniq = make(map[hostUniq]*waiting)
+		p.queues = make(map[ask]*list.List)
 	}
-	p.byUniq[w.uniq] = p.order.PushBack(&w)
+	p.byUniq[u] = &waiting{uniq: u, s: s, ask: ask{our: our, vlans: vlans}}
 }
 
 func (p *pending) remove(u hostUniq) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if e := p.byUniq[u]; e != nil {
-		p.order.Remove(e)
+	if w := p.byUniq[u]; w != nil {
+		p.leave(w)
 		delete(p.byUniq, u)
 	}
 	if len(p.byUniq) == 0 {
-		p.byUniq = nil // a storm's map is not kept for ever
+		p.byUniq, p.queues = nil, nil // a storm's maps are not kept for ever
 	}
 }
 
-// asks notes that a PADR has gone to ac, or, with a zero ac, that PADOs are awaited.
+// asks notes that a PADR has gone to ac, or, with a zero ac, a PADI to all.
 func (p *pending) asks(u hostUniq, ac pppoe.MAC) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if e := p.byUniq[u]; e != nil {
-		e.Value.(*waiting).asked = ac
+	w := p.byUniq[u]
+	if w == nil {
+		return
 	}
+	p.leave(w)
+	w.ask.ac = ac
+	q := p.queues[w.ask]
+	if q == nil {
+		q = list.New()
+		p.queues[w.ask] = q
+	}
+	w.elem = q.PushBack(w)
 }
 
 // settle notes that the session is open: from now on only its own Host-Uniq
 // finds it.
-func (p *pending) settle(u hostUniq) { p.asks(u, pppoe.Broadcast) }
+func (p *pending) settle(u hostUniq) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if w := p.byUniq[u]; w != nil {
+		p.leave(w)
+		w.ask.ac = pppoe.MAC{}
+	}
+}
 
-// match finds the session that a PADO or PADS answers.
+func (p *pending) leave(w *waiting) {
+	if w.elem == nil {
+		return
+	}
+	q := p.queues[w.ask]
+	q.Remove(w.elem)
+	w.elem = nil
+	if q.Len() == 0 {
+		delete(p.queues, w.ask)
+	}
+}
+
+// match finds the session that a PADO or PADS answers; asked says whether that
+// session's latest PADR went to the station that this comes from.
 //
 // RFC 2516 appendix A: the AC "MUST include this TAG unmodified" when it got a
-// Host-Uniq. Of an answer without one, the oldest session is taken that asked
-// from that address and can want that answer.
-func (p *pending) match(hdr *ether.Header, h pppoe.Header, packet []byte) *session {
+// Host-Uniq. The tag was heard by everyone, in the PADI, so it is not enough.
+func (p *pending) match(hdr *ether.Header, h pppoe.Header, packet []byte) (s *session, asked bool) {
 	u, there := hostUniqOf(packet)
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if there {
 		if len(u) != hostUniqLen {
-			return nil
+			return nil, false
 		}
-		if e := p.byUniq[hostUniq(u)]; e != nil {
-			return e.Value.(*waiting).s
+		w := p.byUniq[hostUniq(u)]
+		if w == nil || w.ask.our != hdr.Dst || w.ask.vlans != hdr.VLANs {
+			return nil, false
 		}
-		return nil
+		return w.s, w.ask.ac == hdr.Src
 	}
-	for e := p.order.Front(); e != nil; e = e.Next() {
-		w := e.Value.(*waiting)
-		if w.our != hdr.Dst || w.vlans != hdr.VLANs {
-			continue
-		}
-		if h.Code == pppoe.PADO && w.asked == (pppoe.MAC{}) || h.Code == pppoe.PADS && w.asked == hdr.Src {
-			return w.s
-		}
+	k := ask{our: hdr.Dst, vlans: hdr.VLANs}
+	if h.Code == pppoe.PADS {
+		k.ac = hdr.Src
 	}
-	return nil
+	q := p.queues[k]
+	if q == nil {
+		return nil, false
+	}
+	w := q.Front().Value.(*waiting)
+	if h.Code == pppoe.PADO {
+		q.MoveToBack(w.elem) // the next offer is for the next who asked
+		return w.s, false
+	}
+	ac := w.ask.ac
+	p.leave(w) // one PADR, one PADS
+	return w.s, ac == hdr.Src
 }
 
 // hostUniqOf is the Host-Uniq tag of a discovery packet, if it has one.

@@ -22,18 +22,43 @@ type port struct {
 	drops   portDrops
 	down    atomic.Bool
 
-	macMu sync.Mutex
-	macs  map[pppoe.MAC]int // users of each address beyond the port's own
+	mu      sync.Mutex
+	macs    map[pppoe.MAC]int // users of each address beyond the port's own
+	orphans []journalEntry    // sessions whose PADT could not be sent
+	closed  bool
 }
 
 func (p *port) ether() ether.Port { return *p.current.Load() }
-func (p *port) set(ep ether.Port) { p.current.Store(&ep) }
 func (p *port) mac() pppoe.MAC    { return p.ether().MAC() }
+
+// set puts ep in the port's place, with all addresses that are received for. It
+// closes ep and reports false if the gateway has closed the port meanwhile.
+func (p *port) set(ep ether.Port) (ok bool, err error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.closed {
+		return false, ep.Close()
+	}
+	for mac := range p.macs {
+		if mac != ep.MAC() {
+			err = errors.Join(err, ep.AddMAC(mac))
+		}
+	}
+	p.current.Store(&ep)
+	return true, err
+}
+
+func (p *port) close() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.closed = true
+	p.ether().Close()
+}
 
 // portBatch is how many frames one read of a port takes.
 const portBatch = 64
 
-var errNoBuffers = errors.New("the buffer pool is too small for a port's batch")
+const noBufferPause = 10 * time.Millisecond
 
 // readPort carries what arrives: discovery and control packets to the owners,
 // data to the lines' queues. It waits for the port and for nothing else, and
@@ -46,8 +71,8 @@ func (p *port) readPort() error {
 		}
 	}()
 	for i := range bufs {
-		if bufs[i] = p.pool.Get(); bufs[i] == nil {
-			return errNoBuffers
+		for bufs[i] = p.pool.Get(); bufs[i] == nil; bufs[i] = p.pool.Get() {
+			time.Sleep(noBufferPause) // a flood has them all, and will give them back
 		}
 	}
 	ep := p.ether()
@@ -79,6 +104,7 @@ type routed struct {
 	s         *session
 	discovery bool
 	src       pppoe.MAC
+	expected  bool // the session was made findable for what is in this packet
 }
 
 // deliver hands b over. It does not wait: what the owner cannot take now, PPP
@@ -88,7 +114,9 @@ func (r routed) deliver(now time.Duration, b *frame.Buf) {
 		r.s.downstream(now, b)
 		return
 	}
-	r.s.notify(event{s: r.s, kind: evDiscovery, buf: b, src: r.src})
+	if !r.s.notify(event{s: r.s, kind: evDiscovery, buf: b, src: r.src}) && r.expected {
+		r.s.unexpected()
+	}
 }
 
 // route finds the session that b is for and trims b to what the session wants:
@@ -123,7 +151,7 @@ func (p *port) routeSession(hdr *ether.Header, payload []byte, b *frame.Buf) (r 
 	}
 	// RFC 2516 section 4: the LENGTH field "MUST NOT include the length of the
 	// Ethernet or PPPoE headers", and what Ethernet padded is not part of it.
-	b.TrimFront(hdr.Len() + pppoe.HeaderLen)
+	b.TrimFront(b.Len() - len(payload) + pppoe.HeaderLen)
 	b.SetLen(len(pppFrame))
 	return r, true
 }
@@ -145,32 +173,30 @@ func (p *port) routeDiscovery(hdr *ether.Header, payload []byte, b *frame.Buf) (
 			return r, false
 		}
 	case pppoe.PADO, pppoe.PADS:
-		if r.s = p.pending.match(hdr, h, payload); r.s == nil {
+		var asked bool
+		if r.s, asked = p.pending.match(hdr, h, payload); r.s == nil {
 			p.drops.unasked.Add(1)
 			return r, false
 		}
-		if h.Code == pppoe.PADS && h.SessionID != 0 {
+		if h.Code == pppoe.PADS && h.SessionID != 0 && asked {
 			// The AC may speak at once: its first frame can be in this very
 			// batch. So the session can be found before its owner has heard
 			// of it; the owner takes the entry out again if it declines.
-			r.s.expect(p, key{vlans: hdr.VLANs, ac: hdr.Src, our: hdr.Dst, sid: h.SessionID})
+			r.expected = r.s.expect(p, key{vlans: hdr.VLANs, ac: hdr.Src, our: hdr.Dst, sid: h.SessionID})
 		}
 	default:
 		p.drops.otherHosts.Add(1)
 		return r, false
 	}
-	b.TrimFront(hdr.Len())
+	b.TrimFront(b.Len() - len(payload))
 	return r, true
 }
 
 // addMAC makes the port receive for mac; several sessions may share one.
 func (p *port) addMAC(mac pppoe.MAC) error {
-	if mac == p.mac() {
-		return nil
-	}
-	p.macMu.Lock()
-	defer p.macMu.Unlock()
-	if p.macs[mac] == 0 {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.macs[mac] == 0 && mac != p.mac() {
 		if err := p.ether().AddMAC(mac); err != nil {
 			return err
 		}
@@ -183,16 +209,31 @@ func (p *port) addMAC(mac pppoe.MAC) error {
 }
 
 func (p *port) delMAC(mac pppoe.MAC) {
-	if mac == p.mac() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.macs[mac]--; p.macs[mac] > 0 {
 		return
 	}
-	p.macMu.Lock()
-	defer p.macMu.Unlock()
-	if p.macs[mac]--; p.macs[mac] <= 0 {
-		delete(p.macs, mac)
+	delete(p.macs, mac)
+	if mac != p.mac() {
 		// An address that stays set costs a filter entry, nothing more.
 		_ = p.ether().DelMAC(mac)
 	}
+}
+
+// keepOrphan remembers a session that the AC believes open, for want of a PADT.
+func (p *port) keepOrphan(e journalEntry) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.orphans = append(p.orphans, e)
+}
+
+func (p *port) takeOrphans() []journalEntry {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	all := p.orphans
+	p.orphans = nil
+	return all
 }
 
 // send sends one packet of the owner's: PPPoE from its header on, in front of

@@ -15,6 +15,7 @@ const (
 	ReasonNoAC        Reason = "no-ac"            // no AC answered
 	ReasonRefused     Reason = "ac-refused"       // the AC answered with an error tag
 	ReasonACSilent    Reason = "ac-silent"        // a session was open, and the AC stopped answering
+	ReasonNoLCP       Reason = "lcp-timeout"      // user and AC talked and did not open LCP
 	ReasonFirstFrame  Reason = "nothing-received" // the line said nothing that opens a session
 	ReasonAdmin       Reason = "admin-hangup"     // the operator
 	ReasonStop        Reason = "shutdown"         // the gateway stops
@@ -34,6 +35,7 @@ var reasonCodes = map[Reason]uint16{
 	ReasonNoAC:        5,  // FSM timeout
 	ReasonRefused:     0,
 	ReasonACSilent:    8, // LCP link failure: Echo-Request timeout
+	ReasonNoLCP:       5, // FSM timeout
 	ReasonFirstFrame:  6, // no recognizable LCP packets were received
 	ReasonAdmin:       1, // administrative disconnect
 	ReasonStop:        1,
@@ -51,6 +53,7 @@ var userWords = map[Reason]string{
 	ReasonNoAC:        "the ISP does not answer",
 	ReasonRefused:     "refused by the ISP",
 	ReasonACSilent:    "the ISP stopped answering",
+	ReasonNoLCP:       "no agreement with the ISP",
 	ReasonAdmin:       "ended by the operator",
 	ReasonStop:        "the access gateway is going down",
 	ReasonUplinkDown:  "the link to the ISP is down",

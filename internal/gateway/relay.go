@@ -6,6 +6,7 @@ import (
 	"tributary/hdlc"
 	"tributary/internal/frame"
 	"tributary/ppp"
+	"tributary/pppoe"
 )
 
 // terminator is an end that PPP has agreed on, and that we carry out if the
@@ -18,6 +19,9 @@ type terminator struct {
 
 // fromUser is a control frame from the user, in the owner's turn.
 func (s *session) fromUser(now time.Time, b *frame.Buf) {
+	if !s.firstFrameBy.IsZero() && isLCP(b.Bytes(), ppp.ConfigureRequest) {
+		s.firstFrameBy = time.Time{}
+	}
 	switch s.state {
 	case stateWaiting:
 		// RFC 1661 section 5.1: "An implementation wishing to open a
@@ -73,6 +77,7 @@ func (s *session) dropHeld() {
 func (s *session) relayOpen(now time.Time) {
 	s.rewrite = ppp.NewRewrite(ppp.RewriteConfig{MaxMRU: s.session.MaxPayload, ACCM: s.info.ACCM})
 	s.snoop = new(ppp.Snoop)
+	s.watchLCP(now)
 	held := s.held
 	s.held = nil
 	for _, b := range held {
@@ -106,7 +111,7 @@ func (s *session) fromAC(now time.Time, b *frame.Buf) {
 		s.stats.downNotOpen.Add(1)
 		return
 	}
-	s.echo.heard = true
+	s.watch.heard = true
 	f := b.Bytes()
 	if s.echoReply(f) {
 		return
@@ -114,8 +119,7 @@ func (s *session) fromAC(now time.Time, b *frame.Buf) {
 	ev := s.snoop.FromAC(f)
 	r := s.rewrite.FromAC(f)
 	s.setParams(r)
-	if r.ToUser != nil {
-		s.toUser(r.ToUser)
+	if r.ToUser != nil && s.toUser(r.ToUser) {
 		s.stats.downFrames.Add(1)
 		s.stats.downOctets.Add(uint64(len(r.ToUser)))
 	}
@@ -133,13 +137,13 @@ func (s *session) seen(now time.Time, ev ppp.SnoopEvents) {
 	st := s.snoop.State()
 	if ev.Has(ppp.SnoopLCPOpened) {
 		s.terminator, s.termAcked = terminator{}, false
-		s.echoStart(now)
+		s.watchOpen(now)
 	}
 	if ev.Has(ppp.SnoopLCPClosed) {
-		s.echo.at = time.Time{}
+		s.watchLCP(now)
 	}
 	if ev.Has(ppp.SnoopAuthenticated) {
-		s.authFailed = false
+		s.authFailed, s.message = false, ""
 	}
 	if ev.Has(ppp.SnoopAuthFailed) {
 		s.authFailed, s.message = true, st.Message
@@ -147,6 +151,7 @@ func (s *session) seen(now time.Time, ev ppp.SnoopEvents) {
 			User: st.User, Message: st.Message})
 	}
 	if ev.Has(ppp.SnoopNetworkOpened) {
+		s.authFailed = false // whatever failed before, the user is in
 		s.g.emit(Event{Time: now, Kind: EventNetworkUp, Line: s.info.Name, Uplink: s.up.cfg.Name, SID: s.session.SessionID,
 			User: st.User, Message: st.Address.String()})
 	}
@@ -198,21 +203,23 @@ func (s *session) toAC(f []byte) {
 	s.stats.sentUp(fwd, []*frame.Buf{b})
 }
 
-// toUser puts one PPP frame of the owner's in the line's queue.
-func (s *session) toUser(f []byte) {
+// toUser puts one PPP frame of the owner's in the line's queue, if it has room.
+func (s *session) toUser(f []byte) bool {
 	b := s.g.pool.Get()
 	if b == nil {
 		s.stats.noBuffer.Add(1)
-		return
+		return false
 	}
 	b.SetBytes(f)
-	s.out.push(clock(), b)
+	return s.out.push(clock(), b)
 }
 
 // parting tells the AC in PPP's own words that the user is gone, before the
 // PADT does: RFC 2516 section 5.5 allows no PPP after it.
 func (s *session) parting(fwd *forward, reason Reason) {
-	if fwd == nil || s.disc.client == nil || reason == ReasonPADT || s.termAcked {
+	// The client knows whether the AC has ended the session: it is then no
+	// longer open.
+	if fwd == nil || s.disc.client == nil || s.disc.client.State() != pppoe.ClientOpen || s.termAcked {
 		return
 	}
 	if st := s.snoop.State(); st.Phase == ppp.PhaseDead || st.TerminateByAC {
@@ -234,11 +241,13 @@ const lastWordsID = 0xfe
 
 // lastWords tells the user's PPP why its line goes down.
 func (s *session) lastWords(reason Reason, message string) {
-	if s.snoop == nil || s.termAcked {
-		return
+	if s.began.IsZero() || s.termAcked {
+		return // no PPP has been heard, or PPP has said it all
 	}
-	if st := s.snoop.State(); st.Phase == ppp.PhaseDead || st.TerminateByAC || st.TerminateByUser {
-		return
+	if s.snoop != nil {
+		if st := s.snoop.State(); st.Phase == ppp.PhaseDead || st.TerminateByAC || st.TerminateByUser {
+			return
+		}
 	}
 	text := userWords[reason]
 	if text == "" {

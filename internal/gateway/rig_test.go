@@ -6,6 +6,7 @@ import (
 	"encoding/binary"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -37,6 +38,7 @@ type rig struct {
 	lines *fakeListener
 	gw    *Gateway
 	sub   *Subscription
+	ctx   context.Context
 	stop  context.CancelFunc
 	done  chan error
 	ended bool
@@ -75,21 +77,25 @@ func newRig(t *testing.T, change func(*config.Config)) *rig {
 }
 
 func (r *rig) start() {
+	r.startWith(func(string, *frame.Pool) (ether.Port, error) { return r.port, nil })
+}
+
+func (r *rig) startWith(open func(string, *frame.Pool) (ether.Port, error)) {
 	r.t.Helper()
 	r.lines = &fakeListener{c: make(chan line.Line, 16), closed: make(chan struct{})}
-	count := byte(0)
+	var count atomic.Uint32
 	gw, err := New(Options{
 		Config:   &r.cfg,
 		Log:      slog.New(slog.DiscardHandler),
 		Pool:     r.pool,
-		OpenPort: func(string, *frame.Pool) (ether.Port, error) { return r.port, nil },
+		OpenPort: open,
 		Listen: func(config.Lines, *frame.Pool, *slog.Logger) ([]line.Listener, error) {
 			return []line.Listener{r.lines}, nil
 		},
 		Random: func(b []byte) {
-			count++
+			n := byte(count.Add(1))
 			for i := range b {
-				b[i] = count
+				b[i] = n
 			}
 		},
 		Hostname: "gw",
@@ -100,6 +106,7 @@ func (r *rig) start() {
 	r.gw, r.sub = gw, gw.Subscribe(1000)
 	var ctx context.Context
 	ctx, r.stop = context.WithCancel(context.Background())
+	r.ctx = ctx
 	go func() { r.done <- gw.Run(ctx) }()
 	synctest.Wait()
 }

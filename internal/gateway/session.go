@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"container/list"
 	"errors"
 	"io"
 	"sync/atomic"
@@ -30,7 +31,8 @@ func (s state) String() string { return stateNames[s] }
 
 // Bounds of one session.
 const (
-	maxUnheard    = 32              // control frames of one session on their way to the owner, each way
+	maxUnheard    = 8               // control frames of one line on their way to the owner
+	maxFromPort   = 32              // the same from the port: PADOs of many ACs may come at once
 	maxHeld       = 4               // frames kept during discovery
 	terminateWait = 3 * time.Second // RFC 1661: one Restart time after a Terminate-Ack
 	lastWordsWait = 2 * time.Second // for the line to take what waits, before it is cut
@@ -52,6 +54,7 @@ type session struct {
 	stats             sessionStats
 	unheard, fromPort atomic.Int32 // control frames on their way to the owner, from the line and the port
 	expected          atomic.Pointer[key]
+	gateElem          *list.Element // in the uplink's gate, under its lock
 	view              atomic.Pointer[LineInfo]
 
 	// The owner's.
@@ -71,7 +74,7 @@ type session struct {
 	terminator terminator
 	termAcked  bool // an LCP Terminate-Request has had its Ack
 	authFailed bool
-	echo       echo
+	watch      watch
 
 	firstFrameBy time.Time // a line that has said nothing by then is closed
 	cutAt        time.Time // the line is cut, whatever still waits
@@ -102,11 +105,12 @@ func (s *session) handle(now time.Time, ev event) {
 		}
 		s.teardown(now, reason, message)
 		s.lineDown(now)
+	case evAdmitted:
+		s.admitted(now)
+	case evReused:
+		s.reused(now)
 	case evEnd:
 		e, _ := ev.aux.(ending)
-		if e.reused {
-			s.discoveryDone()
-		}
 		s.teardown(now, e.reason, e.message)
 	}
 	s.publish()
@@ -127,8 +131,8 @@ func (s *session) tick(now time.Time) {
 		s.terminator.by = time.Time{}
 		s.teardown(now, s.terminator.reason, s.terminator.message)
 	}
-	if due(s.echo.at) {
-		s.echoTick(now)
+	if due(s.watch.at) {
+		s.watchTick(now)
 	}
 	s.publish()
 }
@@ -136,7 +140,7 @@ func (s *session) tick(now time.Time) {
 // deadline is the earliest time at which tick has something to do; zero is never.
 func (s *session) deadline() time.Time {
 	var at time.Time
-	for _, t := range [...]time.Time{s.firstFrameBy, s.cutAt, s.discoveryDeadline(), s.terminator.by, s.echo.at} {
+	for _, t := range [...]time.Time{s.firstFrameBy, s.cutAt, s.discoveryDeadline(), s.terminator.by, s.watch.at} {
 		if !t.IsZero() && (at.IsZero() || t.Before(at)) {
 			at = t
 		}
@@ -146,13 +150,15 @@ func (s *session) deadline() time.Time {
 
 func (s *session) lineUp(now time.Time) {
 	s.since = now
-	s.g.emit(Event{Time: now, Kind: EventLineUp, Line: s.info.Name, Message: s.info.Remote})
-	if s.group.Open == config.OpenConnect {
-		s.discover(now)
-		return
+	if s.state != stateWaiting {
+		return // ended before it began
 	}
+	s.g.emit(Event{Time: now, Kind: EventLineUp, Line: s.info.Name, Message: s.info.Remote})
 	if s.group.FirstFrameTimeout > 0 {
 		s.firstFrameBy = now.Add(s.group.FirstFrameTimeout)
+	}
+	if s.group.Open == config.OpenConnect {
+		s.discover(now)
 	}
 }
 
@@ -172,7 +178,7 @@ func (s *session) teardown(now time.Time, reason Reason, message string) {
 	was := s.state
 	s.state = stateEnding
 	s.ended = ending{reason: reason, message: message}
-	s.firstFrameBy, s.terminator.by, s.echo.at = time.Time{}, time.Time{}, time.Time{}
+	s.firstFrameBy, s.terminator.by, s.watch.at = time.Time{}, time.Time{}, time.Time{}
 
 	fwd := s.forward.Swap(nil)
 	s.dropHeld()
@@ -281,7 +287,7 @@ func (s *session) upstream(fwd *forward, b *frame.Buf) bool {
 // downstream carries one frame from the AC, which starts at its Protocol field.
 // It is called by the port's reader and never waits.
 func (s *session) downstream(now time.Duration, b *frame.Buf) {
-	p, info, ok := ppp.Split(b.Bytes())
+	p, _, ok := ppp.Split(b.Bytes())
 	switch {
 	case !ok:
 		s.stats.malformed.Add(1)
@@ -292,7 +298,7 @@ func (s *session) downstream(now time.Duration, b *frame.Buf) {
 		s.stats.downNotOpen.Add(1)
 		b.Put()
 	default:
-		n := len(info)
+		n := b.Len()
 		if s.out.push(now, b) {
 			s.stats.downFrames.Add(1)
 			s.stats.downOctets.Add(uint64(n))
@@ -300,14 +306,15 @@ func (s *session) downstream(now time.Duration, b *frame.Buf) {
 	}
 }
 
-// notify tells the owner of something from the port, without waiting. What it
-// cannot take, or what one session has too much of, is dropped and counted:
-// discovery and PPP repeat what matters.
-func (s *session) notify(ev event) {
-	if s.fromPort.Add(1) <= maxUnheard && s.owner.tryPost(ev) {
-		return
+// notify tells the owner of something from the port, without waiting, and
+// reports whether it could. What the owner cannot take, or what one session has
+// too much of, is dropped and counted: discovery and PPP repeat what matters.
+func (s *session) notify(ev event) bool {
+	if s.fromPort.Add(1) <= maxFromPort && s.owner.tryPost(ev) {
+		return true
 	}
 	s.fromPort.Add(-1)
 	s.stats.inboxFull.Add(1)
 	ev.buf.Put()
+	return false
 }

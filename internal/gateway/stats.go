@@ -35,13 +35,13 @@ func (st *sessionStats) sentUp(fwd *forward, out []*frame.Buf) {
 }
 
 func (s *session) statistics() SessionStats {
-	full, codel := s.out.drops()
+	full, codel, late := s.out.drops()
 	st := &s.stats
 	return SessionStats{
 		UpFrames: st.upFrames.Load(), UpOctets: st.upOctets.Load(),
 		DownFrames: st.downFrames.Load(), DownOctets: st.downOctets.Load(),
 		QueueFull: full, QueueCoDel: codel,
-		NotOpen: st.notOpen.Load(), DownNotOpen: st.downNotOpen.Load(),
+		NotOpen: st.notOpen.Load(), DownNotOpen: st.downNotOpen.Load() + late,
 		TooBig: st.tooBig.Load(), Malformed: st.malformed.Load(), InboxFull: st.inboxFull.Load(), Superseded: st.superseded.Load(),
 		PortDropped: st.portDropped.Load(), NoBuffer: st.noBuffer.Load(),
 	}

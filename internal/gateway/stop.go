@@ -79,7 +79,7 @@ func (g *Gateway) closeAll() {
 		g.journalFailed(err)
 	}
 	for _, p := range g.ports {
-		p.ether().Close()
+		p.close()
 	}
 }
 
@@ -87,31 +87,33 @@ func (g *Gateway) closeAll() {
 // gateway left open: whoever crashes cannot say good-bye.
 func (g *Gateway) endOrphans(left []journalEntry) {
 	for i, e := range left {
-		var p *port
-		for _, u := range g.uplinks {
-			if u.cfg.Interface == e.Interface {
-				p = u.port
-			}
-		}
-		if p == nil {
-			continue // kept: its interface may come back into the configuration
-		}
-		vlans, err := ether.MakeVLANs(e.VLANs...)
-		if err != nil {
-			g.journal.closed(e)
-			continue
-		}
 		if i > 0 && i%stopBurst == 0 {
 			time.Sleep(stopPause)
 		}
-		hdr := ether.Header{Dst: e.AC, Src: e.Our, VLANs: vlans, Type: ether.TypeDiscovery}
-		padt := pppoe.Packet{Code: pppoe.PADT, SessionID: e.SessionID,
-			Tags: []pppoe.Tag{pppoe.StringTag(pppoe.TagGenericError, "left open by a restart")}}
-		if !p.send(&hdr, padt.Append(nil)) {
-			g.log.Warn("an orphaned session could not be ended; it is tried again at the next start", "line", e.Line, "sid", e.SessionID, "mac", e.AC)
-			continue
+		for _, p := range g.ports {
+			if p.name == e.Interface {
+				g.endOrphan(p, e)
+			}
 		}
-		g.journal.closed(e)
-		g.emit(Event{Time: time.Now(), Kind: EventOrphan, Line: e.Line, SID: e.SessionID, MAC: e.AC.String()})
+		// One whose interface is not in the configuration is kept: it may
+		// come back.
 	}
+}
+
+func (g *Gateway) endOrphan(p *port, e journalEntry) {
+	vlans, err := ether.MakeVLANs(e.VLANs...)
+	if err != nil {
+		g.journal.closed(e)
+		return
+	}
+	if p.table.lookup(&key{vlans: vlans, ac: e.AC, our: e.Our, sid: e.SessionID}) != nil {
+		return // the AC has given the id away meanwhile, to us
+	}
+	hdr := ether.Header{Dst: e.AC, Src: e.Our, VLANs: vlans, Type: ether.TypeDiscovery}
+	if !p.send(&hdr, pppoe.Terminate(e.AC, e.SessionID, "left open by a restart or a lost port").Packet) {
+		g.log.Warn("an orphaned session could not be ended; it is tried again at the next start", "line", e.Line, "sid", e.SessionID, "mac", e.AC)
+		return
+	}
+	g.journal.closed(e)
+	g.emit(Event{Time: time.Now(), Kind: EventOrphan, Line: e.Line, SID: e.SessionID, MAC: e.AC.String()})
 }

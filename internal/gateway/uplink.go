@@ -9,8 +9,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"golang.org/x/time/rate"
-
 	"tributary/internal/config"
 	"tributary/internal/ether"
 	"tributary/pppoe"
@@ -21,7 +19,7 @@ type uplink struct {
 	cfg   *config.Uplink
 	port  *port
 	vlans ether.VLANs
-	padis *rate.Limiter
+	gate  *gate
 
 	maxPayload  int // of PPP, as the port's MTU allows
 	prefer      []pppoe.Preference
@@ -78,12 +76,6 @@ func (u *uplink) forgetOldestAC() {
 	delete(u.acs, oldest)
 }
 
-// admit asks for leave to send one PADI and says how long to wait for it. All
-// lines of the uplink share one allowance, served in the order they asked.
-func (u *uplink) admit(now time.Time) time.Duration {
-	return u.padis.ReserveN(now, 1).DelayFrom(now)
-}
-
 // header is the Ethernet header of what is sent to dst from our address.
 func (u *uplink) header(our, dst pppoe.MAC, etherType uint16) ether.Header {
 	return ether.Header{Dst: dst, Src: our, VLANs: u.vlans, Type: etherType}
@@ -117,7 +109,7 @@ func newUplink(cfg *config.Uplink, p *port, log *slog.Logger) (*uplink, error) {
 	}
 	u := &uplink{
 		cfg: cfg, port: p, vlans: vlans, acs: make(map[pppoe.MAC]*ACInfo),
-		padis:      rate.NewLimiter(rate.Limit(cfg.PADIRate), max(1, cfg.PADIRate/10)),
+		gate:       newGate(cfg.PADIRate),
 		maxPayload: cfg.MaxPayload,
 	}
 	// RFC 4638 section 3: PPP-Max-Payload is for a port whose MTU carries a
