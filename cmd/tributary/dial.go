@@ -16,6 +16,7 @@ import (
 	"tributary/internal/frame"
 	"tributary/internal/lab"
 	"tributary/internal/line"
+	"tributary/ppp"
 )
 
 // dialOptions are the flags of tributary dial.
@@ -78,6 +79,7 @@ the other side hangs up. It exits with 1 if anything failed.`,
 	f.BoolVar(&o.noACFC, "no-acfc", false, "do not ask for Address-and-Control-Field-Compression")
 	f.StringVar(&o.pppoe.Service, "service", "", "PPPoE: Service-Name (default: any)")
 	f.StringVar(&o.pppoe.ACName, "ac", "", "PPPoE: only the access concentrator of this `NAME`")
+	f.IntVar(&o.pppoe.MaxPayload, "max-payload", 0, "PPPoE: largest PPP payload in octets, up to 1500 (RFC 4638; default 1492)")
 	tags, asJSON := vlanFlag(c), jsonFlag(c)
 	c.RunE = func(c *cobra.Command, args []string) error {
 		o.target, o.pppoe.VLANs, o.asJSON = args[0], *tags, *asJSON
@@ -101,6 +103,8 @@ func (o *dialOptions) check() (err error) {
 		return errors.New("--size takes a number from 0 to 1400")
 	case o.timeout <= 0 || o.stay < 0 || o.interval < 0:
 		return errors.New("--timeout, --for and --interval take times")
+	case o.pppoe.MaxPayload != 0 && (o.pppoe.MaxPayload < ppp.PPPoEMRU || o.pppoe.MaxPayload > ppp.DefaultMRU):
+		return fmt.Errorf("--max-payload takes %d to %d", ppp.PPPoEMRU, ppp.DefaultMRU)
 	case o.flow != string(config.FlowNone) && o.flow != string(config.FlowRTSCTS) && o.flow != string(config.FlowXONOFF):
 		return fmt.Errorf("--flow %q: want none, rtscts or xonxoff", o.flow)
 	}
@@ -210,7 +214,7 @@ func (d *dialer) run(ctx context.Context) (err error) {
 	d.say("line", "%s", ln.Info().Remote)
 	s := lab.NewSubscriber(ln, d.pool, lab.SubscriberConfig{
 		User: d.o.user, Secret: d.o.password, Async: async, Echo: 10 * time.Second,
-		ACCM: d.o.accmBits | ln.Info().ACCM, PFC: !d.o.noPFC, ACFC: !d.o.noACFC, Phase: d.phase,
+		ACCM: d.o.accmBits, PFC: !d.o.noPFC, ACFC: !d.o.noACFC, Phase: d.phase,
 	})
 	defer func() {
 		d.report.Line = ln.Counters()

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net/netip"
@@ -81,6 +82,9 @@ func (l *labRun) prove(users error, lost labLosses) error {
 	if bad := l.o.users - good; bad > 0 && users != nil {
 		fail("%d of %d users failed", bad, l.o.users)
 	}
+	idle, cancel := context.WithTimeout(context.Background(), labStop)
+	_ = l.ac.Idle(idle) // what is left then is counted
+	cancel()
 	left := l.ac.Sessions()
 	if len(left) > 0 {
 		fail("%d sessions are left over at the access concentrator", len(left))

@@ -1,6 +1,7 @@
 package lab
 
 import (
+	"context"
 	"crypto/rand"
 	"fmt"
 	mrand "math/rand/v2"
@@ -33,6 +34,7 @@ type AC struct {
 	err    error
 	final  pppoe.ServerCounters // set before quit is closed
 	held   []heldPacket         // the loop's; see Trouble.PADSDelay
+	idle   []chan struct{}      // the loop's: closed when there is no session
 
 	trouble atomic.Pointer[Trouble]
 
@@ -79,19 +81,25 @@ func NewAC(port ether.Port, pool *frame.Pool, cfg ACConfig) (*AC, error) {
 		MaxSessions: cfg.MaxSessions, Random: mrand.Int64N, MaxPerMAC: cfg.MaxPerMAC, MaxPayload: cfg.MaxPayload, PADODelay: cfg.PADODelay,
 	})
 	a.trouble.Store(new(Trouble))
+	bufs := getBufs(pool, acBatch)
+	if bufs == nil {
+		return nil, errNoBuffers
+	}
 	if !cfg.Reflect {
 		var err error
 		if a.net, err = newInternet(cfg.Internet, max(cfg.MaxPayload, ppp.PPPoEMRU), a.toSubscriber, a.describe); err != nil {
+			putBufs(bufs)
 			return nil, err
 		}
 		if err := addAddress(a.net.stack, cfg.Local); err != nil {
 			a.net.shutdown()
+			putBufs(bufs)
 			return nil, err
 		}
 	}
 	a.wg.Go(a.loop)
 	a.wg.Go(func() {
-		a.err = a.readPort()
+		a.err = a.readPort(bufs)
 		close(a.lost)
 	})
 	return a, nil
@@ -111,6 +119,9 @@ func (a *AC) Close() {
 		close(a.quit)
 		a.port.Close()
 		a.wg.Wait()
+		for len(a.inbox) > 0 {
+			(<-a.inbox).buf.Put()
+		}
 		if a.net != nil {
 			a.net.shutdown()
 		}
@@ -143,6 +154,36 @@ func (a *AC) Sessions() (all []ACSession) {
 		}
 	})
 	return all
+}
+
+// Idle waits until there is no session, or ctx is done.
+func (a *AC) Idle(ctx context.Context) error {
+	idle := make(chan struct{})
+	if !a.call(func() {
+		a.idle = append(a.idle, idle)
+		a.tellIdle()
+	}) {
+		return nil // after the end there is none
+	}
+	select {
+	case <-idle:
+		return nil
+	case <-a.quit:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
+
+// tellIdle tells those who wait for it that there is no session.
+func (a *AC) tellIdle() {
+	if len(a.byID) > 0 {
+		return
+	}
+	for _, c := range a.idle {
+		close(c)
+	}
+	a.idle = nil
 }
 
 // Counters is what happened so far.

@@ -9,37 +9,39 @@ import (
 	"tributary/pppoe"
 )
 
-// readPort carries what arrives: packets of the network straight to the
-// internet, everything else to the loop.
-func (a *AC) readPort() error {
-	bufs := make([]*frame.Buf, 64)
-	for i := range bufs {
-		bufs[i] = a.pool.Get()
-	}
-	defer func() {
-		for _, b := range bufs {
-			b.Put()
-		}
-	}()
+// acBatch is how many frames are read from the port at once.
+const acBatch = 64
+
+// readPort carries what arrives, each frame where sort says, until the port
+// fails or the end has come. bufs are to read into.
+func (a *AC) readPort(bufs []*frame.Buf) error {
+	defer putBufs(bufs)
+	back := make([]*frame.Buf, 0, len(bufs))
 	for {
 		n, err := a.port.ReadBatch(bufs)
 		for i, b := range bufs[:n] {
-			f, ok := a.sort(b)
-			if !ok {
-				continue
+			f, to := a.sort(b)
+			switch to {
+			case toReflect:
+				back = append(back, b)
+			case toLoop:
+				fresh := a.pool.Get()
+				if fresh == nil {
+					a.counters.noBuffer.Add(1) // the peer asks again
+					continue
+				}
+				bufs[i] = fresh
+				select {
+				case a.inbox <- f:
+				case <-a.quit:
+					b.Put()
+					return ether.ErrClosed
+				}
 			}
-			fresh := a.pool.Get()
-			if fresh == nil {
-				a.counters.noBuffer.Add(1) // the peer asks again
-				continue
-			}
-			bufs[i] = fresh
-			select {
-			case a.inbox <- f:
-			case <-a.quit:
-				b.Put()
-				return ether.ErrClosed
-			}
+		}
+		if len(back) > 0 {
+			_, _ = a.port.WriteBatch(back) // counted by the port
+			back = back[:0]
 		}
 		if err != nil {
 			return err
@@ -47,68 +49,120 @@ func (a *AC) readPort() error {
 	}
 }
 
-// sort finds what a frame is for; it reports false when nothing is left to do.
-func (a *AC) sort(b *frame.Buf) (f acFrame, ok bool) {
+// destination is what is left to do with a frame that has come.
+type destination int
+
+const (
+	toNobody  destination = iota // nothing: it is done with, or dropped
+	toLoop                       // a control packet
+	toReflect                    // it was made into its own answer
+)
+
+// sort finds what a frame is for. A packet of the network is on its way when it
+// returns.
+func (a *AC) sort(b *frame.Buf) (f acFrame, to destination) {
 	hdr, payload, ok := ether.Parse(b.Bytes())
-	if !ok || hdr.VLANs != a.cfg.VLANs || !a.trouble.Load().pass(FromSubscriber, b.Bytes()) {
-		return f, false
+	if !ok || hdr.VLANs != a.cfg.VLANs || hdr.Dst != a.port.MAC() && hdr.Dst != pppoe.Broadcast {
+		return f, toNobody
+	}
+	if !a.trouble.Load().pass(FromSubscriber, b.Bytes()) {
+		return f, toNobody
 	}
 	f = acFrame{hdr: hdr, buf: b}
 	if hdr.Type == ether.TypeDiscovery {
-		return f, b.TrimFront(hdr.Len())
+		b.TrimFront(hdr.Len())
+		return f, toLoop
 	}
 	h, inner, err := pppoe.ParseHeader(payload)
-	if err != nil || hdr.Dst != a.port.MAC() {
-		return f, false
+	if err != nil || hdr.Type != ether.TypeSession || h.Code != pppoe.SessionStage || hdr.Dst != a.port.MAC() {
+		return f, toNobody
 	}
 	a.mu.RLock()
 	f.s = a.byID[acKey{hdr.Src, h.SessionID}]
 	a.mu.RUnlock()
 	if f.s == nil {
 		a.counters.unknownSession.Add(1)
-		return f, false
+		return f, toNobody
 	}
 	p, packet, ok := ppp.Split(inner)
-	if !ok {
-		return f, false
+	switch {
+	case !ok:
+		return f, toNobody
+	case p != ppp.ProtoIPv4 || !f.s.open.Load():
+		// A packet that comes before the network is open may be behind the
+		// control packet that opens it, so it stays behind it.
+		b.TrimFront(hdr.Len() + pppoe.HeaderLen)
+		b.SetLen(len(inner)) // without the padding of Ethernet
+		return f, toLoop
+	case !a.owns(f.s, packet):
+		return f, toNobody
 	}
-	if p != ppp.ProtoIPv4 {
-		return f, b.TrimFront(hdr.Len()+pppoe.HeaderLen) && b.SetLen(len(inner))
+	f.s.up.Add(1)
+	if a.net != nil {
+		a.route(packet)
+		return f, toNobody
 	}
-	a.fromSubscriber(f.s, packet)
-	return f, false
+	f.s.down.Add(1)
+	reflectIP(packet)
+	eth := b.Bytes()
+	for i := range 6 {
+		eth[i], eth[6+i] = eth[6+i], eth[i]
+	}
+	if !a.trouble.Load().pass(ToSubscriber, eth) {
+		return f, toNobody
+	}
+	return f, toReflect
 }
 
-// fromSubscriber is one IP packet on its way up. What does not come from the
-// address that was given is dropped (RFC 2827).
-func (a *AC) fromSubscriber(s *acSession, packet []byte) {
-	if len(packet) < 20 || !s.open.Load() {
+// early is a packet of the network that came when the network was not open.
+func (a *AC) early(s *acSession, packet []byte) {
+	if !s.open.Load() || !a.owns(s, packet) {
 		return
+	}
+	s.up.Add(1)
+	if a.net != nil {
+		a.route(packet)
+		return
+	}
+	s.down.Add(1)
+	reflectIP(packet)
+	a.send(s, ppp.ProtoIPv4, packet)
+}
+
+// route takes a packet from a subscriber to wherever it goes.
+func (a *AC) route(packet []byte) {
+	to := netip.AddrFrom4([4]byte(packet[16:20]))
+	// RFC 1812 section 5.3.1: "If the TTL is reduced to zero (or less), the
+	// packet MUST be discarded". The netstack would send it on with zero.
+	if packet[8] <= 1 && to != a.cfg.Local && to != a.cfg.Internet {
+		a.complain(packet, icmpExceeded, 0, 0)
+		return
+	}
+	a.net.wire.in(packet)
+}
+
+// owns reports whether packet comes from the address that s was given. RFC 2827
+// section 3: "an input traffic filter on the ingress (input) link [...] to
+// restrict [...] to only those source addresses" that are the customer's.
+func (a *AC) owns(s *acSession, packet []byte) bool {
+	if len(packet) < ipv4HeaderLen {
+		return false
 	}
 	a.mu.RLock()
 	own := a.byAddr[netip.AddrFrom4([4]byte(packet[12:16]))] == s
 	a.mu.RUnlock()
 	if !own {
 		a.counters.spoofed.Add(1)
-		return
 	}
-	s.up.Add(1)
-	if a.net == nil {
-		a.reflect(s, packet)
-		return
-	}
-	a.net.wire.in(packet)
+	return own
 }
 
-// reflect sends a packet back to where it came from. Its checksums stay right,
-// since they do not know the order of the two addresses.
-func (a *AC) reflect(s *acSession, packet []byte) {
-	var from [4]byte
-	copy(from[:], packet[12:16])
-	copy(packet[12:16], packet[16:20])
-	copy(packet[16:20], from[:])
-	s.down.Add(1)
-	a.send(s, ppp.ProtoIPv4, packet)
+// reflectIP exchanges a packet's source and destination. All checksums stay
+// right, since they do not know the order of the two.
+func reflectIP(packet []byte) {
+	for i := 12; i < 16; i++ {
+		packet[i], packet[4+i] = packet[4+i], packet[i]
+	}
 }
 
 // toSubscriber is one IP packet on its way down.
@@ -120,10 +174,10 @@ func (a *AC) toSubscriber(packet []byte) {
 	switch {
 	case s == nil:
 		a.counters.noAddress.Add(1)
-		a.complain(packet, icmpHostUnreachable, 0)
+		a.complain(packet, icmpUnreachable, icmpHostUnreachable, 0)
 	case len(packet) > int(s.maxPacket.Load()):
 		a.counters.tooBig.Add(1)
-		a.complain(packet, icmpFragNeeded, uint16(s.maxPacket.Load()))
+		a.complain(packet, icmpUnreachable, icmpFragNeeded, uint16(s.maxPacket.Load()))
 	default:
 		s.down.Add(1)
 		a.send(s, ppp.ProtoIPv4, packet)
@@ -141,8 +195,8 @@ func (a *AC) subscriber(addr netip.Addr) *acSession {
 }
 
 // complain tells whoever sent packet that it did not arrive (RFC 792).
-func (a *AC) complain(packet []byte, code byte, mtu uint16) {
-	to, text := icmpError(a.cfg.Local, packet, code, mtu)
+func (a *AC) complain(packet []byte, kind, code byte, mtu uint16) {
+	to, text := icmpError(a.cfg.Local, packet, kind, code, mtu)
 	if text == nil {
 		return
 	}

@@ -61,14 +61,7 @@ func (a *AC) loop() {
 		case <-tick.C:
 			a.tick(time.Now())
 		case <-a.quit:
-			for {
-				select {
-				case f := <-a.inbox:
-					f.buf.Put()
-				default:
-					return
-				}
-			}
+			return
 		}
 	}
 }
@@ -83,13 +76,17 @@ func (a *AC) discovery(now time.Time, src pppoe.MAC, packet []byte) {
 	a.drainServer(now)
 }
 
-// control is one PPP frame that is no data.
+// control is one PPP frame that the session's reader has not dealt with.
 func (a *AC) control(now time.Time, s *acSession, frame []byte) {
 	if !s.heard {
 		s.heard = true
 		a.server.Received(s.key.peer, s.key.sid)
 	}
-	if p, info, ok := ppp.Split(frame); ok && p == ppp.ProtoLCP {
+	switch p, info, ok := ppp.Split(frame); {
+	case ok && p == ppp.ProtoIPv4:
+		a.early(s, info)
+		return
+	case ok && p == ppp.ProtoLCP:
 		a.observe(s, info)
 	}
 	s.link.Input(now, frame)
@@ -128,12 +125,18 @@ func (a *AC) tick(now time.Time) {
 
 func due(now, at time.Time) bool { return !at.IsZero() && !now.Before(at) }
 
+// drainServer does what the discovery server asks for. A session is in the table
+// before its PADS is out, since the peer's first frame may be back at once; but
+// its link starts after, since ours must not come before the PADS.
 func (a *AC) drainServer(now time.Time) {
-	for {
-		out, ok := a.server.Next()
-		if !ok {
-			return
+	var outs []pppoe.ServerOut
+	for out, ok := a.server.Next(); ok; out, ok = a.server.Next() {
+		outs = append(outs, out)
+		if out, ok := out.(pppoe.ServerOpened); ok {
+			a.register(now, out)
 		}
+	}
+	for _, out := range outs {
 		switch out := out.(type) {
 		case pppoe.Send:
 			if delay := a.trouble.Load().PADSDelay; delay > 0 && out.Code == pppoe.PADS {
@@ -142,7 +145,9 @@ func (a *AC) drainServer(now time.Time) {
 			}
 			a.sendDiscovery(out)
 		case pppoe.ServerOpened:
-			a.opened(now, out)
+			if s := a.byID[acKey{out.Peer, out.SessionID}]; s != nil {
+				a.start(now, s)
+			}
 		case pppoe.ServerClosed:
 			if s := a.byID[acKey{out.Peer, out.SessionID}]; s != nil {
 				a.counters.byPADT.Add(1)
@@ -166,7 +171,8 @@ func (a *AC) sendDiscovery(out pppoe.Send) {
 	}
 }
 
-func (a *AC) opened(now time.Time, o pppoe.ServerOpened) {
+// register puts a new session in the table.
+func (a *AC) register(now time.Time, o pppoe.ServerOpened) {
 	s := &acSession{
 		key: acKey{o.Peer, o.SessionID}, line: o.AccessLine, service: o.ServiceName, since: now,
 	}
@@ -178,6 +184,10 @@ func (a *AC) opened(now time.Time, o pppoe.ServerOpened) {
 	a.mu.Lock()
 	a.byID[s.key] = s
 	a.mu.Unlock()
+}
+
+// start begins PPP on a new session.
+func (a *AC) start(now time.Time, s *acSession) {
 	a.counters.opened.Add(1)
 	a.cfg.Event(ACEvent{Kind: "open", Session: s.info()})
 	s.link.Open(now)
@@ -291,6 +301,7 @@ func (a *AC) remove(s *acSession) {
 	a.mu.Lock()
 	delete(a.byID, s.key)
 	a.mu.Unlock()
+	a.tellIdle()
 }
 
 // end ends s from our side, with a PADT.

@@ -147,7 +147,11 @@ func (u *crowdUser) run(ctx context.Context) (err error) {
 	u.mu.Lock()
 	u.sub = s
 	u.mu.Unlock()
-	defer func() { err = errors.Join(err, s.Close()) }()
+	defer func() {
+		if ended := s.Close(); err == nil { // else it is the same, or follows from it
+			err = ended
+		}
+	}()
 	n, err := s.Network(wait)
 	if err != nil {
 		return err

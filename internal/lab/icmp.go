@@ -11,6 +11,7 @@ const (
 	icmpReply       = 0
 	icmpUnreachable = 3
 	icmpRequest     = 8
+	icmpExceeded    = 11
 
 	icmpHostUnreachable = 1 // codes of icmpUnreachable
 	icmpFragNeeded      = 4
@@ -65,12 +66,12 @@ func icmpOf(packet []byte) (icmp []byte, ok bool) {
 	return packet[head:], true
 }
 
-// icmpError is the Destination Unreachable message, from the router at local,
-// for a packet that does not arrive, and whom it is for. It is nil where there
+// icmpError is the message of type kind, from the router at local, for a packet
+// that does not arrive, and whom it is for. It is nil where there
 // must be none. RFC 1122 section 3.2.2: "An ICMP error message MUST NOT be sent
 // as the result of receiving: an ICMP error message, or a datagram destined to
 // an IP broadcast or IP multicast address, [...] or a non-initial fragment".
-func icmpError(local netip.Addr, packet []byte, code byte, mtu uint16) (to netip.Addr, message []byte) {
+func icmpError(local netip.Addr, packet []byte, kind, code byte, mtu uint16) (to netip.Addr, message []byte) {
 	if len(packet) < ipv4HeaderLen || packet[0]>>4 != 4 || binary.BigEndian.Uint16(packet[6:])&0x1fff != 0 || packet[16] >= 224 {
 		return to, nil
 	}
@@ -84,7 +85,7 @@ func icmpError(local netip.Addr, packet []byte, code byte, mtu uint16) (to netip
 	message = make([]byte, ipv4HeaderLen+8+len(quote))
 	putIPv4(message, local, to)
 	icmp := message[ipv4HeaderLen:]
-	icmp[0], icmp[1] = icmpUnreachable, code
+	icmp[0], icmp[1] = kind, code
 	binary.BigEndian.PutUint16(icmp[6:], mtu) // RFC 1191 section 4
 	copy(icmp[8:], quote)
 	binary.BigEndian.PutUint16(icmp[2:], checksum(icmp))

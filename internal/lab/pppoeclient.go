@@ -135,7 +135,7 @@ func Discover(ctx context.Context, port ether.Port, pool *frame.Pool, cfg PPPoEC
 		seen[offer.Offer.AC] = true
 		found = append(found, Answer{Offer: offer.Offer, MaxPayload: maxPayload(offer.Offer.Tags), After: time.Since(c.asked)})
 	})
-	bufs := getBufs(pool)
+	bufs := getBufs(pool, readBufs)
 	if bufs == nil {
 		return nil, fmt.Errorf("discover on %s: %w", port.Name(), errNoBuffers)
 	}

@@ -34,9 +34,9 @@ var errNoBuffers = errors.New("the buffer pool is at its cap")
 // readBufs is how many frames are read from a port at once.
 const readBufs = 16
 
-// getBufs takes buffers to read into; nil if there are not enough.
-func getBufs(pool *frame.Pool) []*frame.Buf {
-	bufs := make([]*frame.Buf, readBufs)
+// getBufs takes n buffers to read into; nil if there are not enough.
+func getBufs(pool *frame.Pool, n int) []*frame.Buf {
+	bufs := make([]*frame.Buf, n)
 	for i := range bufs {
 		if bufs[i] = pool.Get(); bufs[i] == nil {
 			putBufs(bufs)
@@ -62,9 +62,10 @@ func DialPPPoE(ctx context.Context, port ether.Port, pool *frame.Pool, cfg PPPoE
 		cc.Prefer = []pppoe.Preference{{Name: cfg.ACName}}
 	}
 	if t, ok := ctx.Deadline(); ok {
-		cc.Timeout = time.Until(t)
+		// A little before ctx is done: the client knows better what is missing.
+		cc.Timeout = time.Until(t) * 19 / 20
 	}
-	l := &pppoeLine{bufs: getBufs(pool)}
+	l := &pppoeLine{bufs: getBufs(pool, readBufs)}
 	l.pppoeClient = newPPPoEClient(port, pool, cfg.VLANs, cc, l.clientEvent)
 	if l.bufs == nil {
 		return nil, errors.Join(errNoBuffers, port.Close())
@@ -148,6 +149,9 @@ func (e *DiscoveryError) Error() string {
 }
 
 func (l *pppoeLine) Info() line.Info { return l.info }
+
+// MaxPayload is the largest PPP payload that the session carries, in octets.
+func (l *pppoeLine) MaxPayload() int { return l.sess.MaxPayload }
 
 // Read is line.Line's.
 func (l *pppoeLine) Read(batch []*frame.Buf) (k int, err error) {

@@ -20,8 +20,11 @@ import (
 // SubscriberConfig is a user with a PPP client.
 type SubscriberConfig struct {
 	User, Secret string
-	// MRU, ACCM, PFC and ACFC are what the client asks for on an async line.
-	MRU       int // 1500
+	// MRU is what the client takes: 1500 on an async line, else 1492, or what
+	// RFC 4638 agreed on.
+	MRU int
+	// ACCM, PFC and ACFC are what the client asks for on an async line. To
+	// the ACCM comes what the line itself needs.
 	ACCM      uint32
 	PFC, ACFC bool
 	Async     bool          // the line has RFC 1662 framing
@@ -51,6 +54,7 @@ type Subscriber struct {
 	link   *ppp.Link
 	inbox  chan *frame.Buf // control frames from readLine, which closes it
 	outbox chan *frame.Buf // frames for writeLine; nil ends it
+	gone   atomic.Bool     // nobody takes from outbox any more
 	hang   chan struct{}   // closed: hang up politely
 	up     chan struct{}   // closed: net is set
 	done   chan struct{}   // closed: all is over, err is set
@@ -69,6 +73,7 @@ type Subscriber struct {
 	err     error
 	framing ppp.LineParams
 	sendMRU int
+	recvMRU int
 	words   string // the peer's, to our authentication
 }
 
@@ -82,10 +87,17 @@ func NewSubscriber(ln line.Line, pool *frame.Pool, cfg SubscriberConfig) *Subscr
 		inbox: make(chan *frame.Buf, 64), outbox: make(chan *frame.Buf, 256),
 		hang: make(chan struct{}), up: make(chan struct{}), done: make(chan struct{}),
 	}
-	s.link = ppp.NewLink(ppp.LinkConfig{
-		Async: cfg.Async, ACCM: cfg.ACCM, PFC: cfg.PFC, ACFC: cfg.ACFC, MRU: cfg.MRU,
+	lc := ppp.LinkConfig{
+		Async: cfg.Async, ACCM: cfg.ACCM | ln.Info().ACCM, PFC: cfg.PFC, ACFC: cfg.ACFC, MRU: cfg.MRU,
 		Name: cfg.User, Secret: cfg.Secret, IPv4: &ppp.IPv4Config{AskDNS: true}, EchoInterval: cfg.Echo,
-	})
+	}
+	if p, ok := ln.(interface{ MaxPayload() int }); ok { // a PPPoE session
+		lc.MaxMRU = p.MaxPayload()
+		if cfg.MRU == 0 {
+			lc.MRU = lc.MaxMRU
+		}
+	}
+	s.link = ppp.NewLink(lc)
 	if cfg.Async {
 		// The peer may send as we ask from the moment it says so in its Ack,
 		// and what it sends next may be read together with that Ack.
@@ -194,10 +206,21 @@ func (s *Subscriber) finish() {
 	if s.host != nil {
 		s.host.Destroy()
 	}
-	for len(s.outbox) > 0 {
-		(<-s.outbox).Put()
-	}
+	s.gone.Store(true)
+	s.emptyOutbox()
 	close(s.done)
+}
+
+// emptyOutbox puts back what nobody writes any more.
+func (s *Subscriber) emptyOutbox() {
+	for {
+		select {
+		case b := <-s.outbox:
+			b.Put()
+		default:
+			return
+		}
+	}
 }
 
 // drain does what the link asks for and reports whether it is over.
@@ -211,7 +234,7 @@ func (s *Subscriber) drain(now time.Time) (over bool) {
 		case ppp.SendFrame:
 			s.transmit(0, out.Frame)
 		case ppp.Params:
-			s.framing, s.sendMRU = out.Line, out.SendMRU
+			s.framing, s.sendMRU, s.recvMRU = out.Line, out.SendMRU, out.RecvMRU
 			s.line.SetParams(hdlc.Params{ACCM: out.Line.SendACCM, PFC: out.Line.SendPFC, ACFC: out.Line.SendACFC}, out.Line.RecvACCM)
 		case ppp.LCPUp:
 			s.cfg.Phase("lcp", fmt.Sprintf("open, %v", s.framingText()))
@@ -246,7 +269,7 @@ func (s *Subscriber) framingText() string {
 
 // networkUp brings up the host behind the link.
 func (s *Subscriber) networkUp(up ppp.NetworkUp) error {
-	n := Network{Address: up.Local, Peer: up.Peer, DNS: up.DNS, MTU: min(s.sendMRU, ppp.DefaultMRU)}
+	n := Network{Address: up.Local, Peer: up.Peer, DNS: up.DNS, MTU: min(s.sendMRU, s.recvMRU, ppp.DefaultMRU)}
 	if s.net.Address.IsValid() {
 		if s.net.Address != n.Address {
 			return fmt.Errorf("the ISP changed our address from %v to %v", s.net.Address, n.Address)
@@ -304,6 +327,9 @@ func (s *Subscriber) transmit(p ppp.Protocol, f []byte) bool {
 	}
 	select {
 	case s.outbox <- b:
+		if s.gone.Load() {
+			s.emptyOutbox() // it came after the last look
+		}
 		return true
 	default:
 		b.Put()
