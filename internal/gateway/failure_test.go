@@ -338,3 +338,35 @@ func leftIn(t *testing.T, dir string) []journalEntry {
 	}
 	return left
 }
+
+// Lines that stand still leave buffers to those that move.
+func TestStalledLinesLeaveThePool(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, func(c *config.Config) { c.Lines[0].Queue.Frames = 128 })
+		const stalled = 60 // sixty queues of 128 would be almost twice the pool
+		for i := range stalled {
+			near, far := line.Pipe(line.Info{Name: fmt.Sprintf("virtual/%d", i), Group: "virtual", Kind: "pipe"}, r.pool, line.PipeOptions{Buffer: 1000})
+			u := &user{t: t, line: line.Over(far, line.Info{}, r.pool), pool: r.pool}
+			r.lines.c <- near
+			u.send(confReq(1, 5, 1, 1, 1, 1))
+			sid := uint16(i + 1)
+			time.Sleep(10 * time.Millisecond) // the allowance of PADIs
+			r.ac.grant(sid)
+			r.ac.wantPPP(sid, "the held Configure-Request")
+			for range 8 {
+				var frames [][]byte
+				for k := range 30 {
+					frames = append(frames, sessionPacket(sid, ipv4(1000, uint32(k))))
+				}
+				r.ac.send(ether.Header{Dst: gwMAC, Src: acMAC}, frames...)
+			}
+		}
+		if n := r.pool.InUse(); n > r.pool.Cap()*7/8 {
+			t.Errorf("%d of %d buffers are held by lines that do not read", n, r.pool.Cap())
+		}
+		good := r.open("virtual/good", 1000)
+		r.ac.sendPPP(1000, ipv4(500, 7))
+		good.want("a line that moves has its frame")
+		r.end()
+	})
+}
