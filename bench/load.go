@@ -10,9 +10,14 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// patience is how long nothing may come from a line before what is under way on
-// it counts as lost.
-const patience = 200 * time.Millisecond
+// A line that has been silent for patience gets one frame more than its window,
+// and again, up to maxProbes: if that comes back and those before it have not,
+// they are lost. A machine that just stood still has lost nothing. When the
+// probes have not come back either, nothing will.
+const (
+	patience  = 200 * time.Millisecond
+	maxProbes = 8
+)
 
 // load keeps a window of frames under way on each of some lines. One goroutine
 // does it all, with no more than a wait, a read and a write for a burst, so that
@@ -35,6 +40,7 @@ type loadLine struct {
 	pending [2][]byte // octets that the line did not take yet
 	watched bool      // for room
 	heard   time.Time
+	probes  int // since it was heard
 }
 
 // newLoad takes over lines, which do not block.
@@ -103,7 +109,7 @@ func (l *load) loop(done func(now time.Time) bool, next func(*loadLine) error) e
 				}
 			}
 			if ev.Events&^unix.EPOLLOUT != 0 {
-				ln.heard = now
+				ln.heard, ln.probes = now, 0
 				if err := l.read(ln); err != nil {
 					return err
 				}
@@ -118,6 +124,14 @@ func (l *load) loop(done func(now time.Time) bool, next func(*loadLine) error) e
 		for _, ln := range l.lines {
 			if ln.underWay() > 0 && now.Sub(ln.heard) > l.patience {
 				ln.heard = now
+				if ln.probes < maxProbes && ln.underWay() < ln.train.cars() {
+					ln.probes++
+					if err := l.send(ln, 1); err != nil {
+						return err
+					}
+					continue
+				}
+				ln.probes = 0
 				ln.giveUp()
 				if err := next(ln); err != nil {
 					return err
@@ -130,11 +144,19 @@ func (l *load) loop(done func(now time.Time) bool, next func(*loadLine) error) e
 // fill sends as many frames as may go, if they are worth a write.
 func (l *load) fill(ln *loadLine) error {
 	room := l.window - ln.underWay()
-	if room < l.burst || ln.pending[0] != nil {
+	if room < l.burst {
 		return nil
 	}
-	a, b := ln.train.frames(ln.tally.sent, room)
-	ln.tally.sent += uint64(room)
+	return l.send(ln, room)
+}
+
+// send sends the next n frames, unless the line has not taken the last ones yet.
+func (l *load) send(ln *loadLine, n int) error {
+	if ln.pending[0] != nil {
+		return nil
+	}
+	a, b := ln.train.frames(ln.tally.sent, n)
+	ln.tally.sent += uint64(n)
 	ln.pending = [2][]byte{a, b}
 	return l.flush(ln)
 }

@@ -82,7 +82,7 @@ func start(name string, o *options, n, payload int) (*running, error) {
 		r.stop()
 		return nil, fmt.Errorf("%s: %w", name, err)
 	}
-	cars := 2 * o.windowOf(n)
+	cars := 2*o.windowOf(n) + maxProbes
 	for i := range n {
 		var f format = async{}
 		if name == floorSubject {

@@ -180,7 +180,7 @@ func meanRecord(payload int) int {
 type tally struct {
 	sent     uint64
 	returned uint64
-	lost     uint64 // did not come back, though later ones did, or for too long
+	lost     uint64 // did not come back, though later ones did, or nothing did any more
 	strange  uint64 // came back damaged, twice, on the wrong line or too late
 	control  uint64 // of PPP itself: not ours to count
 }
