@@ -34,7 +34,7 @@ func prepare() error {
 		f.Close()
 	}
 	if _, err := exec.LookPath("pppoe"); err != nil {
-		return sandbox.Missing("the reference gateway is rp-pppoe's client: install the package pppoe")
+		return sandbox.Missing("the reference gateway is rp-pppoe's client, which is not here, or not for this user to run: test/deps.sh, as root, installs it")
 	}
 	here, err := os.Getwd()
 	if err != nil {

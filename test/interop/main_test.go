@@ -33,7 +33,7 @@ func TestMain(m *testing.M) { sandbox.Main(m, prepare) }
 func prepare() error {
 	for _, prog := range []string{"pppoe", "pppoe-discovery", "pppoe-server", "pppoe-relay", "tshark"} {
 		if _, err := exec.LookPath(prog); err != nil {
-			return sandbox.Missing(prog + " is not installed: test/deps.sh installs it")
+			return sandbox.Missing(prog + " is not here, or not for this user to run: test/deps.sh, as root, installs it")
 		}
 	}
 	if err := os.MkdirAll(work, 0o755); err != nil {

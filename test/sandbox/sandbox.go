@@ -43,6 +43,8 @@ func Main(m *testing.M, prepare func() error) {
 		}
 		os.Exit(m.Run())
 	}
+	// Where Debian has network programs, and an ordinary user's PATH has not.
+	os.Setenv("PATH", os.Getenv("PATH")+":/usr/sbin:/sbin")
 	err := prepare()
 	if err == nil {
 		var code int
