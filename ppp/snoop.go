@@ -54,8 +54,8 @@ type SnoopState struct {
 	UserMRU, ACMRU     int    // octets; what the user, and the AC, is ready to receive
 
 	Auth    string // once LCP was open: "pap", "chap-md5", "ms-chap", "ms-chapv2", "eap", "none"
-	User    string // the name the user gave: PAP's Peer-ID, CHAP's Name, EAP's Identity
-	AuthOK  bool
+	User    string // PAP's Peer-ID, CHAP's Name, EAP's Identity; once AuthOK the name the AC believed, before it the last the user gave
+	AuthOK  bool   // the AC said that the user is who he says, and has not taken that back
 	Message string // the AC's words that came with success or failure
 
 	NetworkOpen bool // IPCP
@@ -87,7 +87,7 @@ type SnoopState struct {
 type Snoop struct {
 	state             SnoopState
 	lcp, ipcp, ipv6cp snoopNegotiation
-	authProto         Protocol // what the AC asked for; 0 is none
+	auth              snoopAuth
 	term              [2]snoopTerminate
 }
 
@@ -150,7 +150,7 @@ func (s *Snoop) input(from snoopSide, frame []byte) SnoopEvents {
 	case ProtoIPV6CP:
 		return s.inputIPV6CP(from, p)
 	}
-	if proto != s.authProto {
+	if proto != s.auth.proto {
 		return 0
 	}
 	return s.inputAuth(from, proto, p)

@@ -53,9 +53,11 @@ const (
 	snoopPAPRequest   Code = 1
 	snoopPAPAck       Code = 2
 	snoopPAPNak       Code = 3
+	snoopCHAPAsk      Code = 1 // Challenge
 	snoopCHAPResponse Code = 2
 	snoopCHAPSuccess  Code = 3
 	snoopCHAPFailure  Code = 4
+	snoopEAPRequest   Code = 1
 	snoopEAPResponse  Code = 2
 	snoopEAPSuccess   Code = 3
 	snoopEAPFailure   Code = 4
@@ -66,8 +68,12 @@ const (
 // what the AC sends; the AC proving itself to the user is nothing to us.
 func (s *Snoop) inputAuth(from snoopSide, proto Protocol, p Packet) SnoopEvents {
 	if from == snoopUser {
-		if name, ok := snoopName(proto, p); ok {
-			s.state.User = Printable(name)
+		if name, ok := snoopName(proto, p); ok && s.auth.takes(p.ID, s.state.AuthOK) {
+			text := Printable(name)
+			s.auth.give(text, p.ID)
+			if !s.state.AuthOK {
+				s.state.User = text // who tries
+			}
 		}
 		return 0
 	}
@@ -75,23 +81,31 @@ func (s *Snoop) inputAuth(from snoopSide, proto Protocol, p Packet) SnoopEvents 
 	case ProtoPAP:
 		switch p.Code {
 		case snoopPAPAck:
-			return s.authenticated(snoopPrefixed(p.Data))
+			return s.authenticated(p.ID, snoopPrefixed(p.Data))
 		case snoopPAPNak:
-			return s.authFailed(snoopPrefixed(p.Data))
+			return s.authFailed(p.ID, snoopPrefixed(p.Data))
 		}
 	case ProtoCHAP:
 		switch p.Code {
+		case snoopCHAPAsk:
+			s.auth.ask(p.ID)
 		case snoopCHAPSuccess:
-			return s.authenticated(s.chapMessage(p.Data))
+			return s.authenticated(p.ID, s.chapMessage(p.Data))
 		case snoopCHAPFailure:
-			return s.authFailed(s.chapMessage(p.Data))
+			return s.authFailed(p.ID, s.chapMessage(p.Data))
 		}
 	case ProtoEAP:
 		switch p.Code {
+		case snoopEAPRequest:
+			if len(p.Data) > 0 && p.Data[0] == snoopEAPIdentity {
+				s.auth.ask(p.ID)
+			} else {
+				s.auth.asked = false // the Identity it had will do
+			}
 		case snoopEAPSuccess:
-			return s.authenticated(nil)
+			return s.authenticated(p.ID, nil)
 		case snoopEAPFailure:
-			return s.authFailed(nil)
+			return s.authFailed(p.ID, nil)
 		}
 	}
 	return 0
@@ -143,7 +157,12 @@ func (s *Snoop) chapMessage(b []byte) []byte {
 	return append(append(append([]byte(nil), code...), ' '), text...)
 }
 
-func (s *Snoop) authenticated(message []byte) SnoopEvents {
+func (s *Snoop) authenticated(id uint8, message []byte) SnoopEvents {
+	name, ok := s.auth.name(id)
+	if ok || !s.state.AuthOK {
+		s.state.User = name // "" if the AC believes whom it was never told of
+		s.auth.forget()
+	}
 	if s.state.AuthOK {
 		return 0 // a repeated answer, or a CHAP challenge in between
 	}
@@ -155,7 +174,11 @@ func (s *Snoop) authenticated(message []byte) SnoopEvents {
 	return SnoopAuthenticated
 }
 
-func (s *Snoop) authFailed(message []byte) SnoopEvents {
+func (s *Snoop) authFailed(id uint8, message []byte) SnoopEvents {
+	if name, ok := s.auth.name(id); ok {
+		s.state.User = name
+	}
+	s.auth.forget()
 	s.state.AuthOK = false
 	s.state.Message = Printable(message)
 	return SnoopAuthFailed

@@ -109,9 +109,11 @@ func (s *Snoop) lcpOpened() SnoopEvents {
 	s.term = [2]snoopTerminate{}
 	st.UserMagic, st.UserMRU = s.magicAndMRU(snoopUser)
 	st.ACMagic, st.ACMRU = s.magicAndMRU(snoopAC)
-	st.Auth, s.authProto = s.authAskedByAC()
+	s.auth = snoopAuth{}
+	st.Auth, s.auth.proto = s.authAskedByAC()
+	st.User, st.Message = "", ""
 	st.Phase = PhaseAuthenticate
-	if s.authProto == 0 {
+	if s.auth.proto == 0 {
 		st.Phase = PhaseNetwork
 	}
 	return SnoopLCPOpened

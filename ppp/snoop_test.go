@@ -193,9 +193,15 @@ func TestSnoopAuth(t *testing.T) {
 			{ac, chap(4, "go away"), SnoopAuthFailed},
 		}},
 		{name: "eap", option: octetsEAP, auth: "eap", user: "carol", phase: PhaseNetwork, lines: []line{
+			{user, eap(2, "\x01eve"), 0}, // nobody asked him
+			{ac, eap(1, "\x01"), 0},
 			{user, eap(2, "\x01carol"), 0},
-			{user, eap(2, "\x04\x10xxxx"), 0},
-			{ac, eap(3, ""), SnoopAuthenticated},
+			{ac, eap(1, "\x01"), 0},
+			{user, eap(2, "\x01dave"), 0}, // to the same request: the AC has its answer
+			{ac, snoopFrame(ProtoEAP, 1, 2, "\x04\x10xxxx"), 0},
+			{user, snoopFrame(ProtoEAP, 2, 2, "\x01eve"), 0}, // it was not asked for
+			{user, snoopFrame(ProtoEAP, 2, 2, "\x04\x10xxxx"), 0},
+			{ac, snoopFrame(ProtoEAP, 3, 2, ""), SnoopAuthenticated},
 		}},
 		{name: "eap refused", option: octetsEAP, auth: "eap", phase: PhaseAuthenticate, lines: []line{
 			{ac, eap(4, ""), SnoopAuthFailed},
