@@ -122,6 +122,12 @@ func (s *Snoop) FromUser(frame []byte) SnoopEvents { return s.input(snoopUser, f
 // field and is not kept.
 func (s *Snoop) FromAC(frame []byte) SnoopEvents { return s.input(snoopAC, frame) }
 
+// isConfigure reports whether a packet of this protocol, one of those that a
+// Snoop looks at, with this code has a list of options in it.
+func (p Protocol) isConfigure(c Code) bool {
+	return (p == ProtoLCP || p == ProtoIPCP || p == ProtoIPV6CP) && c >= ConfigureRequest && c <= ConfigureReject
+}
+
 func (s *Snoop) input(from snoopSide, frame []byte) SnoopEvents {
 	proto, info, ok := Split(frame)
 	if !ok || proto.IsData() {
@@ -133,7 +139,7 @@ func (s *Snoop) input(from snoopSide, frame []byte) SnoopEvents {
 		return 0
 	}
 	p, err := ParsePacket(info)
-	if err != nil {
+	if err != nil || proto.isConfigure(p.Code) && !wellFormed(p.Data) {
 		return 0
 	}
 	if proto == ProtoLCP {

@@ -26,7 +26,9 @@ type snoopNegotiation struct {
 // An Ack counts if it repeats the latest Request (RFC 1661 section 5.2). A
 // Request that repeats the acked one, identifier and all, takes nothing back:
 // it is a retransmission, and if its sender starts afresh, the other side does
-// too and asks for something new.
+// too and asks for something new. A Nak or Reject takes nothing back either: of
+// a request that is acked it is late, and discarded; and should its receiver
+// heed it all the same, that one asks for something new.
 func (n *snoopNegotiation) input(from snoopSide, p Packet) (opened, closed, acked bool) {
 	mine, theirs := &n.ask[from], &n.ask[from.other()]
 	switch p.Code {
@@ -39,10 +41,6 @@ func (n *snoopNegotiation) input(from snoopSide, p Packet) (opened, closed, acke
 	case ConfigureAck:
 		if theirs.valid && theirs.id == p.ID && bytes.Equal(theirs.options, p.Data) {
 			theirs.acked, acked = true, true
-		}
-	case ConfigureNak, ConfigureReject:
-		if theirs.valid && theirs.id == p.ID {
-			theirs.acked = false
 		}
 	case TerminateRequest:
 		n.ask[0].acked, n.ask[1].acked = false, false

@@ -250,7 +250,12 @@ func TestSnoopRenegotiation(t *testing.T) {
 	c.user("an Ack with other octets", lcpFrame(ConfigureAck, 7, octetsPAP), 0)
 	c.user("Ack", lcpFrame(ConfigureAck, 7, octetsCHAP), SnoopLCPOpened)
 	c.phase(PhaseAuthenticate)
-	c.user("an Ack taken back", lcpFrame(ConfigureNak, 7, octetsPAP), SnoopLCPClosed)
+	c.openIPCP()
+	c.user("a Nak that was under way before the Ack, or comes in spite of it: if the AC heeds it, it asks anew", lcpFrame(ConfigureNak, 7, octetsPAP), 0)
+	c.user("a Reject likewise", lcpFrame(ConfigureReject, 7, octetsCHAP), 0)
+	c.user("and IPCP's", snoopFrame(ProtoIPCP, ConfigureNak, 1, octetsPeer), 0)
+	c.phase(PhaseNetwork)
+	c.ac("it does", lcpFrame(ConfigureRequest, 8, octetsPAP), SnoopLCPClosed|SnoopNetworkClosed)
 	c.phase(PhaseEstablish)
 	c.ac("the AC gives up", lcpFrame(TerminateRequest, 8, "no agreement"), SnoopTerminateByAC)
 	c.user("Ack", lcpFrame(TerminateAck, 8), SnoopTerminateAcked)
@@ -289,16 +294,25 @@ func TestSnoopIgnores(t *testing.T) {
 	}
 }
 
+// Whoever gets an ill-formed packet discards it, so it changes nothing.
 func TestSnoopMalformedOptions(t *testing.T) {
 	c := &snoopTalk{t, NewSnoop()}
 	const bad = octetsPAP + "\x05\x00"
-	c.user("", lcpFrame(ConfigureRequest, 1), 0)
-	c.ac("", lcpFrame(ConfigureAck, 1), 0)
-	c.ac("what is in front of an ill-formed option counts", lcpFrame(ConfigureRequest, 1, bad), 0)
-	c.user("", lcpFrame(ConfigureAck, 1, bad), SnoopLCPOpened)
-	if st := c.s.State(); st.Auth != "pap" || st.ACMagic != 0 {
-		t.Errorf("%+v", st)
+	c.ac("nothing begins", lcpFrame(ConfigureRequest, 1, bad), 0)
+	c.phase(PhaseDead)
+	c.openLCP("")
+	c.openIPCP()
+	c.user("", snoopFrame(ProtoIPV6CP, ConfigureRequest, 1), 0)
+	c.ac("", snoopFrame(ProtoIPV6CP, ConfigureAck, 1), 0)
+	c.ac("", snoopFrame(ProtoIPV6CP, ConfigureRequest, 1), 0)
+	c.user("", snoopFrame(ProtoIPV6CP, ConfigureAck, 1), SnoopIPv6Opened)
+	for code := ConfigureRequest; code <= ConfigureReject; code++ {
+		for _, p := range []Protocol{ProtoLCP, ProtoIPCP, ProtoIPV6CP} {
+			c.user("nothing ends", snoopFrame(p, code, 9, bad), 0)
+			c.ac("nothing ends", snoopFrame(p, code, 9, "\x03\x09\x00"), 0)
+		}
 	}
+	c.phase(PhaseNetwork)
 }
 
 func TestSnoopFrames(t *testing.T) {
