@@ -196,7 +196,7 @@ func measureCeiling(o *options, ac *process, payload int) (s sample, err error) 
 		return s, err
 	}
 	defer unix.Close(fd)
-	wait := unix.NsecToTimeval(patience.Nanoseconds())
+	wait := unix.NsecToTimeval((maxProbes * patience).Nanoseconds())
 	if err := unix.SetsockoptTimeval(fd, unix.SOL_SOCKET, unix.SO_RCVTIMEO, &wait); err != nil {
 		return s, err
 	}
