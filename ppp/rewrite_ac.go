@@ -198,7 +198,8 @@ func (r *Rewrite) takeHint(opt Option) {
 }
 
 // userReject takes out what was added here, for the rest of the link, and
-// passes on the rest as the AC had sent it. RFC 1661 section 5.4: "the
+// passes on the rest as the AC had sent it; of that nothing will be added
+// either, when the AC has left it out. RFC 1661 section 5.4: "the
 // Configuration Options in a Configure-Reject MUST be a proper subset of those
 // in the last transmitted Configure-Request. Invalid packets are silently
 // discarded."
@@ -213,9 +214,8 @@ func (r *Rewrite) userReject(p Packet) Relayed {
 	var from int
 	for b := p.Data; len(b) > 0; {
 		opt, rest, _, _ := NextOption(b)
-		if rewriteContains(added, opt) {
-			refused |= rewriteSetOf(opt.Type)
-		} else {
+		refused |= rewriteSetOf(opt.Type)
+		if !rewriteContains(added, opt) {
 			var ok bool
 			if r.scratch, from, ok = r.appendOriginal(r.scratch, r.ac.asked, from, opt, false); !ok {
 				r.counters.Mismatched++
@@ -226,7 +226,7 @@ func (r *Rewrite) userReject(p Packet) Relayed {
 	}
 	r.ac.acked = false
 	r.refused |= refused
-	if len(r.scratch) == 0 && refused != 0 {
+	if len(r.scratch) == 0 && len(p.Data) > 0 {
 		return r.askAgain()
 	}
 	return r.toACPacket(ConfigureReject, r.ac.id, r.scratch)

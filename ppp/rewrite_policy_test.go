@@ -42,6 +42,20 @@ func (s *modelScenario) checkToUser(w *modelWorld, p modelPacket) error {
 	return nil
 }
 
+// checkRejected checks a request that goes to the user: of what he has rejected
+// he is asked for nothing but what the AC itself asks for.
+func (w *modelWorld) checkRejected(p modelPacket) error {
+	if p.code != ConfigureRequest {
+		return nil
+	}
+	for o := range modelOptions(p.data) {
+		if w.rejected&rewriteSetOf(o[0]) != 0 && !modelHas(string(w.rw.ac.asked), o[0]) {
+			return fmt.Errorf("the user is asked for %x, which he has rejected, though the AC does not ask for it", o)
+		}
+	}
+	return nil
+}
+
 // checkToAC checks what arrives at the AC.
 func (s *modelScenario) checkToAC(w *modelWorld, p modelPacket) error {
 	for o := range modelOptions(p.data) {

@@ -264,6 +264,18 @@ func TestRewriteRefusedStaysOut(t *testing.T) {
 		rewriteWant{toAC: lcpFrame(ConfigureNak, 8, octetsMRU1400)})
 }
 
+// What the AC asked for itself, and the user rejected, does not come back as
+// something of ours once the AC has left it out.
+func TestRewriteRefusedOfTheACs(t *testing.T) {
+	c := newRewriteTalk(t)
+	c.ac("the AC asks for PFC and an MRU itself", lcpFrame(ConfigureRequest, 1, octetsPFC, octetsMRU1492, octetsMagicA),
+		rewriteWant{toUser: lcpFrame(ConfigureRequest, 1, octetsPFC, octetsMRU1492, octetsMagicA, octetsACCM0, octetsACFC)})
+	c.user("the user will have neither", lcpFrame(ConfigureReject, 1, octetsPFC, octetsMRU1492),
+		rewriteWant{toAC: lcpFrame(ConfigureReject, 1, octetsPFC, octetsMRU1492)})
+	c.ac("the AC gives in, and we do not ask again", lcpFrame(ConfigureRequest, 2, octetsMagicA),
+		rewriteWant{toUser: lcpFrame(ConfigureRequest, 2, octetsMagicA, octetsACCM0, octetsACFC)})
+}
+
 func TestRewriteHaggles(t *testing.T) {
 	c := newRewriteTalk(t)
 	c.ac("request", lcpFrame(ConfigureRequest, 1), rewriteWant{toUser: lcpFrame(ConfigureRequest, 1, octetsAdded)})
