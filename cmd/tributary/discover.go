@@ -12,6 +12,7 @@ import (
 	"tributary/internal/ether"
 	"tributary/internal/frame"
 	"tributary/internal/lab"
+	"tributary/ppp"
 )
 
 // toolBuffers is what a command that is one client, or one small server, may
@@ -39,7 +40,9 @@ It exits with 1 if nobody answers. Needs CAP_NET_RAW.`,
 		if err != nil {
 			return err
 		}
-		found, err := lab.Discover(c.Context(), port, pool, lab.PPPoEConfig{Service: *service, VLANs: *tags, MaxPayload: port.MTU() - 8}, *wait)
+		// RFC 4638 is asked for whatever our own MTU is: nothing comes of it but
+		// the answer.
+		found, err := lab.Discover(c.Context(), port, pool, lab.PPPoEConfig{Service: *service, VLANs: *tags, MaxPayload: ppp.DefaultMRU}, *wait)
 		if err != nil {
 			return err
 		}

@@ -132,9 +132,11 @@ func (e *env) runLab(ctx context.Context, o labOptions) (err error) {
 	}
 	hub := ether.NewHub()
 	acPort := hub.Port("lab-isp", pppoe.MAC{0x02, 0, 0x5e, 0, 0, 0x01}, l.pool)
-	l.ac, err = lab.NewAC(acPort, l.pool, lab.ACConfig{
-		Auth: []ppp.AuthMethod{ppp.AuthCHAPMD5}, Secret: o.secret, Internet: l.internet,
-	})
+	cfg := lab.ACConfig{Auth: []ppp.AuthMethod{ppp.AuthCHAPMD5}, Secret: o.secret, Internet: l.internet}
+	if o.loss > 0 {
+		cfg.Echo = time.Second // a PADT may be lost: who is gone is found out soon
+	}
+	l.ac, err = lab.NewAC(acPort, l.pool, cfg)
 	if err != nil {
 		acPort.Close()
 		return err

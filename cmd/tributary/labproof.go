@@ -39,6 +39,11 @@ func (l *labRun) losses() (n labLosses) {
 		n.add(i.Line.NoBuffer, "no buffer for the line")
 		n.add(lineErrors(&i.Line), "damaged on the line")
 	}
+	for _, u := range l.crowd.Users() {
+		n.add(lineErrors(&u.Line), "damaged on the way to "+u.Name)
+		n.add(u.Line.NoBuffer, "no buffer for "+u.Name)
+	}
+	n.add(l.ac.Counters().NoBuffer, "no buffer at the access concentrator")
 	for _, u := range l.gw.Uplinks() {
 		n.add(u.Port.RxDropped+u.Port.TxDropped+u.Port.RxTruncated, "dropped by the port")
 	}
@@ -55,10 +60,10 @@ func (l *labRun) traffic() (t lab.Traffic) {
 // prove checks, when all is over, that everything happened that the lab
 // promises, and says so. users is what failed first with a user.
 func (l *labRun) prove(users error, lost labLosses) error {
-	var failed []error
-	fail := func(format string, args ...any) { failed = append(failed, fmt.Errorf(format, args...)) }
+	var failed []string
+	fail := func(format string, args ...any) { failed = append(failed, fmt.Sprintf(format, args...)) }
 	if users != nil {
-		failed = append(failed, users)
+		fail("%v", users)
 	}
 	given := make(map[netip.Addr]string)
 	good := 0
@@ -100,10 +105,10 @@ func (l *labRun) prove(users error, lost labLosses) error {
 		fail("%d frames were lost: %s", lost.other, lost.what)
 	}
 	if err := l.closed(); err != nil {
-		failed = append(failed, err)
+		fail("%v", err)
 	}
-	if err := errors.Join(failed...); err != nil {
-		return err
+	if len(failed) > 0 {
+		return errors.New(strings.Join(failed, "; "))
 	}
 	t := l.traffic()
 	var b strings.Builder

@@ -43,7 +43,8 @@ type CrowdUser struct {
 	Phase   string // "dialling", "lcp", "auth", "network", "done", "failed"
 	Network Network
 	Traffic Traffic
-	Err     error // why it failed
+	Line    line.Counters // of the user's end
+	Err     error         // why it failed
 }
 
 type crowdUser struct {
@@ -100,7 +101,7 @@ func (c *Crowd) Users() []CrowdUser {
 		u.mu.Lock()
 		all[i] = u.at
 		if u.sub != nil {
-			all[i].Traffic = u.sub.Traffic()
+			all[i].Traffic, all[i].Line = u.sub.Traffic(), u.sub.Line().Counters()
 		}
 		u.mu.Unlock()
 	}

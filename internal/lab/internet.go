@@ -46,6 +46,7 @@ func newInternet(addr netip.Addr, mtu int, out func([]byte), who func(netip.Addr
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /{$}", n.hello)
 	mux.HandleFunc("GET /bytes/{n}", n.bytes)
+	mux.HandleFunc("GET /", http.NotFound)
 	mux.HandleFunc("PUT /", n.upload)
 	mux.HandleFunc("POST /", n.upload)
 	n.http = &http.Server{Handler: mux, ReadHeaderTimeout: 30 * time.Second, ConnState: func(_ net.Conn, state http.ConnState) {
