@@ -9,7 +9,7 @@ import (
 type RewriteConfig struct {
 	// MaxMRU is the largest MRU, in octets, that may be negotiated through
 	// the PPPoE session: PPPoEMRU (1492), or up to 1500 where RFC 4638 was
-	// agreed. Zero means PPPoEMRU.
+	// agreed. Zero means PPPoEMRU; others are brought within 128 and 65,535.
 	MaxMRU int
 	// ACCM names the control characters that the line may add or take for
 	// itself, XON and XOFF with software flow control: the user is asked to
@@ -70,7 +70,8 @@ type Relayed struct {
 // here: whatever is lost or dropped, the two ends send their requests again.
 //
 // A Rewrite belongs to one goroutine. Its memory is bounded: it keeps the
-// latest request of each side.
+// latest request of each side. The zero Rewrite is as NewRewrite makes it of
+// the zero RewriteConfig.
 type Rewrite struct {
 	maxMRU uint16
 	needs  uint32 // control characters the user must escape, RewriteConfig.ACCM
@@ -120,12 +121,17 @@ func NewRewrite(c RewriteConfig) *Rewrite {
 	if mru <= 0 {
 		mru = PPPoEMRU
 	}
-	mru = min(mru, 0xffff)
+	mru = max(minMRU, min(mru, maxMRU))
 	return &Rewrite{maxMRU: uint16(mru), mru: uint16(mru), needs: c.ACCM, accm: c.ACCM, params: DefaultLineParams}
 }
 
 // Params is how the user's line is to be framed now: what the last Relayed said.
-func (r *Rewrite) Params() LineParams { return r.params }
+func (r *Rewrite) Params() LineParams {
+	if r.maxMRU == 0 {
+		return DefaultLineParams // nothing was said yet
+	}
+	return r.params
+}
 
 // Counters is what was not passed on so far.
 func (r *Rewrite) Counters() RewriteCounters { return r.counters }
@@ -133,61 +139,60 @@ func (r *Rewrite) Counters() RewriteCounters { return r.counters }
 // FromUser takes a frame that came from the user's line. frame starts at its
 // two-octet Protocol field.
 func (r *Rewrite) FromUser(frame []byte) Relayed {
-	proto, info, ok := Split(frame)
-	if !ok || proto != ProtoLCP {
-		return Relayed{ToAC: frame, Params: r.params}
-	}
-	p, ok := r.parse(info)
-	if !ok {
-		return Relayed{Params: r.params}
-	}
-	var out Relayed
-	switch p.Code {
-	case ConfigureRequest:
-		out = r.userRequest(p)
-	case ConfigureAck:
-		out = r.userAck(p)
-	case ConfigureNak:
-		out = r.userNak(p)
-	case ConfigureReject:
-		out = r.userReject(p)
-	case TerminateRequest:
-		r.user.acked, r.ac.acked = false, false
-		out.ToAC = frame
-	default:
-		out.ToAC = frame
-	}
-	return r.settle(out)
+	return r.relay(frame, Relayed{ToAC: frame}, (*Rewrite).userConfigure)
 }
 
 // FromAC takes a frame that came from the AC. frame starts at its two-octet
 // Protocol field.
 func (r *Rewrite) FromAC(frame []byte) Relayed {
+	return r.relay(frame, Relayed{ToUser: frame}, (*Rewrite).acConfigure)
+}
+
+// relay passes frame on as pass says, unless it is a Configure packet of LCP,
+// which configure answers for, or one that is dropped.
+func (r *Rewrite) relay(frame []byte, pass Relayed, configure func(*Rewrite, Packet) Relayed) Relayed {
+	if r.maxMRU == 0 {
+		*r = *NewRewrite(RewriteConfig{})
+	}
 	proto, info, ok := Split(frame)
 	if !ok || proto != ProtoLCP {
-		return Relayed{ToUser: frame, Params: r.params}
+		pass.Params = r.params
+		return pass
 	}
 	p, ok := r.parse(info)
-	if !ok {
+	switch {
+	case !ok:
 		return Relayed{Params: r.params}
+	case proto.isConfigure(p.Code):
+		return r.settle(configure(r, p))
+	case p.Code == TerminateRequest:
+		r.user.acked, r.ac.acked = false, false
 	}
-	var out Relayed
+	return r.settle(pass)
+}
+
+func (r *Rewrite) userConfigure(p Packet) Relayed {
 	switch p.Code {
 	case ConfigureRequest:
-		out = r.acRequest(p)
+		return r.userRequest(p)
 	case ConfigureAck:
-		out = r.acAck(p)
+		return r.userAck(p)
 	case ConfigureNak:
-		out = r.acNak(p)
-	case ConfigureReject:
-		out = r.acReject(p)
-	case TerminateRequest:
-		r.user.acked, r.ac.acked = false, false
-		out.ToUser = frame
-	default:
-		out.ToUser = frame
+		return r.userNak(p)
 	}
-	return r.settle(out)
+	return r.userReject(p)
+}
+
+func (r *Rewrite) acConfigure(p Packet) Relayed {
+	switch p.Code {
+	case ConfigureRequest:
+		return r.acRequest(p)
+	case ConfigureAck:
+		return r.acAck(p)
+	case ConfigureNak:
+		return r.acNak(p)
+	}
+	return r.acReject(p)
 }
 
 // parse reads an LCP packet and, of a Configure packet, checks all options.
@@ -201,20 +206,16 @@ func (r *Rewrite) parse(info []byte) (Packet, bool) {
 		r.counters.Malformed++
 		return p, false
 	}
-	if p.Code < ConfigureRequest || p.Code > ConfigureReject {
+	if !ProtoLCP.isConfigure(p.Code) {
 		return p, true
 	}
 	if HeaderLen+len(p.Data) > rewriteMaxConfigure {
 		r.counters.TooLong++
 		return p, false
 	}
-	for b := p.Data; len(b) > 0; {
-		_, rest, _, err := NextOption(b)
-		if err != nil {
-			r.counters.Malformed++
-			return p, false
-		}
-		b = rest
+	if !wellFormed(p.Data) {
+		r.counters.Malformed++
+		return p, false
 	}
 	return p, true
 }

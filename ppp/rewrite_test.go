@@ -99,6 +99,19 @@ func TestRewriteOpens(t *testing.T) {
 	c.counts(RewriteCounters{})
 }
 
+// TestRewriteZero: the zero value is good for PPPoE as it is.
+func TestRewriteZero(t *testing.T) {
+	c := &rewriteTalk{t, new(Rewrite)}
+	if got := c.r.Params(); got != DefaultLineParams {
+		t.Errorf("%+v", got)
+	}
+	c.open()
+	c.counts(RewriteCounters{})
+	if (&rewriteTalk{t, NewRewrite(RewriteConfig{MaxMRU: 1})}).r.maxMRU != 128 {
+		t.Error("an MRU in which nothing fits")
+	}
+}
+
 func TestRewriteUserAcksFirst(t *testing.T) {
 	c := newRewriteTalk(t)
 	c.ac("request", lcpFrame(ConfigureRequest, 1, octetsMagicA), rewriteWant{toUser: lcpFrame(ConfigureRequest, 1, octetsMagicA, octetsAdded)})

@@ -83,7 +83,8 @@ type SnoopState struct {
 // missed something asks again.
 //
 // A Snoop belongs to one goroutine. Its memory is bounded. Frames of network
-// protocols cost a comparison and no allocation.
+// protocols cost a comparison and no allocation. The zero Snoop is as NewSnoop
+// makes it.
 type Snoop struct {
 	state             SnoopState
 	lcp, ipcp, ipv6cp snoopNegotiation
@@ -122,8 +123,8 @@ func (s *Snoop) FromUser(frame []byte) SnoopEvents { return s.input(snoopUser, f
 // field and is not kept.
 func (s *Snoop) FromAC(frame []byte) SnoopEvents { return s.input(snoopAC, frame) }
 
-// isConfigure reports whether a packet of this protocol, one of those that a
-// Snoop looks at, with this code has a list of options in it.
+// isConfigure reports whether a packet of p with this code is a list of
+// options; p is LCP or an NCP named here.
 func (p Protocol) isConfigure(c Code) bool {
 	return (p == ProtoLCP || p == ProtoIPCP || p == ProtoIPV6CP) && c >= ConfigureRequest && c <= ConfigureReject
 }
