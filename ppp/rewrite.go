@@ -24,7 +24,7 @@ type RewriteCounters struct {
 	TooLong    uint64 // a Configure packet of more than 1,500 octets
 	Stale      uint64 // an answer to a Configure-Request that is not the latest
 	Mismatched uint64 // an Ack that does not repeat its Request, a Reject of what was not in it
-	Rejected   uint64 // Configure-Requests for what PPPoE forbids, rejected here
+	Rejected   uint64 // Configure-Requests for what PPPoE forbids, or of the line and ill-formed, rejected here
 	Absorbed   uint64 // Naks and Rejects of nothing but what had been added here
 	Unanswered uint64 // as Absorbed, but the user had been asked again too often
 }
@@ -60,7 +60,8 @@ type Relayed struct {
 //     lose them again. When nothing remains of a Nak or Reject, the user is
 //     asked again from here and the AC never hears of it.
 //   - FCS-Alternatives is rejected from here, in both directions: the line is
-//     framed with the 16-bit FCS. So are ACCM and ACFC if the AC asks for them
+//     framed with the 16-bit FCS. So are a user's ACCM, PFC and ACFC of a wrong
+//     length, which no Ack could make any sense of, and ACCM and ACFC if the AC asks for them
 //     itself; PFC, which RFC 2516 merely does not recommend, then passes.
 //   - Everything else passes byte for byte.
 //
@@ -240,8 +241,8 @@ func (r *Rewrite) settle(out Relayed) Relayed {
 		}
 		if r.ac.acked {
 			p.SendACCM = rewriteACCM(r.user.asked)
-			p.SendPFC = rewriteHas(r.user.asked, LCPOptPFC)
-			p.SendACFC = rewriteHas(r.user.asked, LCPOptACFC)
+			p.SendPFC = rewriteContains(r.user.asked, Option{Type: LCPOptPFC})
+			p.SendACFC = rewriteContains(r.user.asked, Option{Type: LCPOptACFC})
 		}
 	}
 	out.Params, out.ParamsChanged = p, p != r.params
@@ -295,20 +296,21 @@ func (a *rewriteAsk) repeats(p Packet) bool {
 	return a.valid && p.ID == a.id && bytes.Equal(p.Data, a.asked)
 }
 
-// rewriteACCM is the ACCM in options, or RFC 1662's default. Here and in the
+// rewriteACCM is the last ACCM in options, or RFC 1662's default. Here and in the
 // functions like it, options have been through parse: none is ill-formed.
-func rewriteACCM(options []byte) uint32 {
+func rewriteACCM(options []byte) (accm uint32) {
+	accm = DefaultLineParams.RecvACCM
 	for b := options; len(b) > 0; {
 		opt, rest, _, _ := NextOption(b)
 		if opt.Type == LCPOptACCM && len(opt.Data) == 4 {
-			return binary.BigEndian.Uint32(opt.Data)
+			accm = binary.BigEndian.Uint32(opt.Data)
 		}
 		b = rest
 	}
-	return DefaultLineParams.RecvACCM
+	return accm
 }
 
-// rewriteHas reports whether options has one of type t.
+// rewriteHas reports whether options has one of type t, of whatever length.
 func rewriteHas(options []byte, t uint8) bool {
 	for b := options; len(b) > 0; {
 		opt, rest, _, _ := NextOption(b)

@@ -51,9 +51,9 @@ func (r *Rewrite) acRequest(p Packet) Relayed {
 	return r.toUserPacket(ConfigureRequest, a.sentID, a.sent)
 }
 
-// rewriteForbidden reports whether an AC may not ask for options of type t.
-func rewriteForbidden(t uint8) bool {
-	return t == LCPOptFCS || t == LCPOptACCM || t == LCPOptACFC
+// rewriteForbidden reports whether an AC may not ask for opt.
+func rewriteForbidden(opt Option) bool {
+	return opt.Type == LCPOptFCS || opt.Type == LCPOptACCM || opt.Type == LCPOptACFC
 }
 
 // tellUser makes the AC's latest request into what the user is told. The

@@ -325,6 +325,32 @@ func TestRewriteForbidden(t *testing.T) {
 	})
 }
 
+// TestRewriteIllFormedLineOptions: what says nothing is not granted.
+func TestRewriteIllFormedLineOptions(t *testing.T) {
+	for name, opt := range map[string]string{
+		"an ACCM of one octet":    "\x02\x03\x00",
+		"an ACCM of five":         "\x02\x07\x00\x00\x00\x00\x00",
+		"PFC with data":           "\x07\x03\x09",
+		"ACFC with data":          "\x08\x03\x09",
+		"both, and FCS, in order": "\x08\x03\x09" + octetsFCS + "\x07\x03\x09",
+	} {
+		c := newRewriteTalk(t)
+		c.user(name, lcpFrame(ConfigureRequest, 1, octetsMagicU, opt, octetsACCM1), rewriteWant{toUser: lcpFrame(ConfigureReject, 1, opt)})
+		c.ac("the AC has not seen it", lcpFrame(ConfigureAck, 1, octetsMagicU), rewriteWant{})
+		c.counts(RewriteCounters{Rejected: 1, Stale: 1})
+	}
+}
+
+// TestRewriteTwins: of two options of one type the last counts, as it does for
+// an end that takes them in turn.
+func TestRewriteTwins(t *testing.T) {
+	c := newRewriteTalk(t)
+	c.user("two maps", lcpFrame(ConfigureRequest, 1, octetsACCM0, octetsACCMxon), rewriteWant{toAC: lcpFrame(ConfigureRequest, 1)})
+	c.ac("", lcpFrame(ConfigureRequest, 1), rewriteWant{toUser: lcpFrame(ConfigureRequest, 1, octetsAdded)})
+	c.ac("", lcpFrame(ConfigureAck, 1), rewriteWant{toUser: lcpFrame(ConfigureAck, 1, octetsACCM0, octetsACCMxon), params: lineRecv})
+	c.user("", lcpFrame(ConfigureAck, 1, octetsAdded), rewriteWant{toAC: lcpFrame(ConfigureAck, 1), params: LineParams{SendACCM: 0x000a0000}})
+}
+
 func TestRewriteMaxMRU(t *testing.T) {
 	for _, tt := range []struct {
 		max  int

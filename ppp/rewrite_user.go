@@ -6,7 +6,8 @@ import "bytes"
 
 // userRequest passes the user's request on without the options of the line.
 func (r *Rewrite) userRequest(p Packet) Relayed {
-	if rewriteHas(p.Data, LCPOptFCS) {
+	r.scratch = rewriteAppendOnly(r.scratch[:0], p.Data, rewriteUnacceptable)
+	if len(r.scratch) > 0 {
 		// RFC 1661 section 5.4: "The Options field is filled with only
 		// the unacceptable Configuration Options from the
 		// Configure-Request." The user asks again without them; the AC
@@ -14,7 +15,6 @@ func (r *Rewrite) userRequest(p Packet) Relayed {
 		// earlier one is stale.
 		r.user.valid, r.user.acked = false, false
 		r.counters.Rejected++
-		r.scratch = rewriteAppendOnly(r.scratch[:0], p.Data, func(t uint8) bool { return t == LCPOptFCS })
 		return r.toUserPacket(ConfigureReject, p.ID, r.scratch)
 	}
 	a := &r.user
@@ -32,6 +32,22 @@ func (r *Rewrite) userRequest(p Packet) Relayed {
 		b = rest
 	}
 	return r.toACPacket(ConfigureRequest, a.sentID, a.sent)
+}
+
+// rewriteUnacceptable reports whether opt, which belongs to the line, cannot be
+// granted to a user: an FCS that is not spoken here, or a length that says
+// nothing. RFC 1661 section 6 would have a Nak with a good length; but who sends
+// such an option may not heed that, and on this line can do without it.
+func rewriteUnacceptable(opt Option) bool {
+	switch opt.Type {
+	case LCPOptFCS:
+		return true
+	case LCPOptACCM:
+		return len(opt.Data) != 4
+	case LCPOptPFC, LCPOptACFC:
+		return len(opt.Data) != 0
+	}
+	return false
 }
 
 // acAck gives the user back exactly what he asked for.
@@ -130,11 +146,11 @@ func (r *Rewrite) cappedEqual(was, opt Option) bool {
 	return bytes.Equal(was.Data, opt.Data)
 }
 
-// rewriteAppendOnly appends to dst those of options whose type is one of which.
-func rewriteAppendOnly(dst, options []byte, which func(t uint8) bool) []byte {
+// rewriteAppendOnly appends to dst those of options that which names.
+func rewriteAppendOnly(dst, options []byte, which func(Option) bool) []byte {
 	for b := options; len(b) > 0; {
 		opt, rest, _, _ := NextOption(b)
-		if which(opt.Type) {
+		if which(opt) {
 			dst = opt.Append(dst)
 		}
 		b = rest

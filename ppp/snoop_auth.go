@@ -12,17 +12,18 @@ const (
 	snoopMSCHAPv2 = 0x81
 )
 
-// authAskedByAC is how the AC wants the user to prove himself. A protocol it
-// has no name for goes by its number.
+// authAskedByAC is how the AC wants the user to prove himself: the last it
+// names. A protocol it has no name for goes by its number.
 func (s *Snoop) authAskedByAC() (name string, proto Protocol) {
+	name = "none"
 	for b := s.lcp.ask[snoopAC].options; ; {
 		opt, rest, ok, err := NextOption(b)
 		if err != nil || !ok {
-			return "none", 0
+			return name, proto
 		}
 		if opt.Type == LCPOptAuth && len(opt.Data) >= 2 {
 			proto = Protocol(binary.BigEndian.Uint16(opt.Data))
-			return snoopAuthName(proto, opt.Data[2:]), proto
+			name = snoopAuthName(proto, opt.Data[2:])
 		}
 		b = rest
 	}

@@ -207,6 +207,7 @@ func TestSnoopAuth(t *testing.T) {
 			{ac, eap(4, ""), SnoopAuthFailed},
 			{ac, eap(1, "\x01"), 0},
 		}},
+		{name: "two methods: the last counts", option: octetsPAP + octetsCHAP, auth: "chap-md5", phase: PhaseAuthenticate},
 		{name: "something else", option: "\x03\x04\xc0\x29", auth: "0xc029", phase: PhaseAuthenticate},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
