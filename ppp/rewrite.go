@@ -291,7 +291,8 @@ func (r *Rewrite) acks(p Packet, a *rewriteAsk) bool {
 
 // repeats reports whether p is the request that a already holds, octet for
 // octet: a retransmission, or a duplicate. It asks for nothing new, so what
-// was acked stays acked.
+// was acked stays acked. So it does when a Nak or Reject comes behind its Ack:
+// the receiver may discard that, and if not, asks for something new.
 func (a *rewriteAsk) repeats(p Packet) bool {
 	return a.valid && p.ID == a.id && bytes.Equal(p.Data, a.asked)
 }

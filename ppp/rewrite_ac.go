@@ -153,7 +153,6 @@ func (r *Rewrite) userNak(p Packet) Relayed {
 	if !r.answers(p, &r.ac) {
 		return Relayed{}
 	}
-	r.ac.acked = false
 	r.scratch = r.scratch[:0]
 	for b := p.Data; len(b) > 0; {
 		opt, rest, _, _ := NextOption(b)
@@ -224,7 +223,6 @@ func (r *Rewrite) userReject(p Packet) Relayed {
 		}
 		b = rest
 	}
-	r.ac.acked = false
 	r.refused |= refused
 	if len(r.scratch) == 0 && len(p.Data) > 0 {
 		return r.askAgain()

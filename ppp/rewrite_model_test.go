@@ -66,7 +66,6 @@ type modelPolicy struct {
 	add    string             // options it appends to a Nak while the peer does not ask for them
 	follow bool               // takes up options appended to a Nak, whatever they are
 	fresh  bool               // a new identifier for each retransmission
-	fickle bool               // may refuse what it has acked
 }
 
 // modelMaxFailure is RFC 1661's Max-Failure: so many Naks, and then Rejects.

@@ -155,13 +155,18 @@ func TestRewriteRenegotiates(t *testing.T) {
 		c.ac("a Terminate-Request ends what was agreed", lcpFrame(TerminateRequest, 9, "bye"), rewriteWant{toUser: lcpFrame(TerminateRequest, 9, "bye")})
 		c.user("and its Ack passes", lcpFrame(TerminateAck, 9), rewriteWant{toAC: lcpFrame(TerminateAck, 9)})
 	})
-	t.Run("a Nak takes an Ack back", func(t *testing.T) {
+	t.Run("a Nak behind the Ack takes nothing back by itself", func(t *testing.T) {
 		c := newRewriteTalk(t)
 		c.open()
-		c.ac("the AC has another mind", lcpFrame(ConfigureNak, 1, octetsMRU1400), rewriteWant{toUser: lcpFrame(ConfigureNak, 1, octetsMRU1400)})
-		c = newRewriteTalk(t)
-		c.open()
-		c.ac("or rejects", lcpFrame(ConfigureReject, 1, octetsMagicU), rewriteWant{toUser: lcpFrame(ConfigureReject, 1, octetsMagicU)})
+		c.ac("the user may have discarded it, and goes on as agreed", lcpFrame(ConfigureNak, 1, octetsMRU1400),
+			rewriteWant{toUser: lcpFrame(ConfigureNak, 1, octetsMRU1400), params: lineAll})
+		c.ac("a Reject likewise", lcpFrame(ConfigureReject, 1, octetsMagicU),
+			rewriteWant{toUser: lcpFrame(ConfigureReject, 1, octetsMagicU), params: lineAll})
+		c.user("the AC may discard his", lcpFrame(ConfigureNak, 7, octetsPAP),
+			rewriteWant{toAC: lcpFrame(ConfigureNak, 7, octetsPAP), params: lineAll})
+		c.user("or his Reject", lcpFrame(ConfigureReject, 7, octetsMagicA),
+			rewriteWant{toAC: lcpFrame(ConfigureReject, 7, octetsMagicA), params: lineAll})
+		c.user("if he heeds one he starts anew", lcpFrame(ConfigureRequest, 2, octetsACCM1), rewriteWant{toAC: lcpFrame(ConfigureRequest, 2)})
 	})
 }
 

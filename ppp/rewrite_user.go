@@ -66,7 +66,6 @@ func (r *Rewrite) acNak(p Packet) Relayed {
 	if !r.answers(p, &r.user) {
 		return Relayed{}
 	}
-	r.user.acked = false
 	r.scratch = r.scratch[:0]
 	for b := p.Data; len(b) > 0; {
 		opt, rest, _, _ := NextOption(b)
@@ -92,7 +91,6 @@ func (r *Rewrite) acReject(p Packet) Relayed {
 		}
 		b = rest
 	}
-	r.user.acked = false
 	return r.toUserPacket(ConfigureReject, r.user.id, r.scratch)
 }
 
