@@ -49,7 +49,7 @@ func NewLines(name, uplink string) Lines {
 		Mode:   ModeRelay,
 		Uplink: uplink,
 		Open:   OpenFirstFrame,
-		Queue:  Queue{Frames: 128, Delay: 50 * time.Millisecond},
+		Queue:  Queue{Frames: 1024, Delay: 50 * time.Millisecond},
 	}
 }
 

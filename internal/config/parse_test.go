@@ -59,11 +59,11 @@ func TestEveryKey(t *testing.T) {
 		}, {
 			Name: "bank", Mode: ModeRelay, Uplink: "isp", Open: OpenFirstFrame,
 			Serial: &Serial{Devices: []string{"/dev/ttyUSB*", "/dev/ttyS0"}, Speed: 9600, Flow: FlowRTSCTS, Carrier: false},
-			Queue:  Queue{Frames: 128, Delay: 50 * time.Millisecond},
+			Queue:  Queue{Frames: 1024, Delay: 50 * time.Millisecond},
 		}, {
 			Name: "local", Mode: ModeRelay, Uplink: "isp", Open: OpenFirstFrame,
 			PTY:   &PTY{Links: []string{"/run/tributary/a", "/run/tributary/b"}, Mode: 0o660},
-			Queue: Queue{Frames: 128, Delay: 50 * time.Millisecond},
+			Queue: Queue{Frames: 1024, Delay: 50 * time.Millisecond},
 		}},
 		Control:  Control{Socket: "/tmp/t.sock"},
 		Log:      Log{Level: "debug", Format: "json"},

@@ -50,6 +50,7 @@ type Gateway struct {
 	cfg      *config.Config
 	log      *slog.Logger
 	pool     *frame.Pool
+	batches  *sync.Pool // of *batch, for the writers
 	random   func([]byte)
 	jitter   func(int64) int64
 	hostname string
@@ -87,7 +88,7 @@ type groupListener struct {
 func New(o Options) (g *Gateway, err error) {
 	g = &Gateway{
 		cfg: o.Config, log: o.Log, pool: o.Pool, random: o.Random, jitter: o.Jitter, hostname: o.Hostname, openPort: o.OpenPort,
-		lines: make(map[string]*session),
+		lines: make(map[string]*session), batches: newBatches(),
 	}
 	defer func() {
 		if err != nil {
@@ -259,7 +260,7 @@ func (g *Gateway) begin(l groupListener, ln line.Line) {
 		g: g, up: l.up, group: l.group, line: ln, info: ln.Info(), timerIndex: -1,
 		owner: g.owners[int(g.begun.Add(1))%len(g.owners)],
 	}
-	s.out.init(ln, queueConfig{frames: l.group.Queue.Frames, delay: l.group.Queue.Delay, speed: s.info.Speed})
+	s.out.init(ln, queueConfig{frames: l.group.Queue.Frames, delay: l.group.Queue.Delay, speed: s.info.Speed}, g.batches)
 	g.mu.Lock()
 	if g.stopping.Load() {
 		g.mu.Unlock()

@@ -21,14 +21,21 @@ type outbox struct {
 	dead    bool   // the line takes no more
 	late    uint64 // frames that came after that
 	// write is writeLine, bound once: a go statement with it allocates nothing.
-	write func()
+	write   func()
+	batches *sync.Pool // of *batch
 }
+
+// batch is what a writer gathers frames in. On its stack it would escape,
+// through the call of the line's Write.
+type batch [writeBatch]*frame.Buf
+
+func newBatches() *sync.Pool { return &sync.Pool{New: func() any { return new(batch) }} }
 
 // writeBatch is how many frames one write to a line carries at most.
 const writeBatch = 32
 
-func (o *outbox) init(l line.Line, cfg queueConfig) {
-	o.line = l
+func (o *outbox) init(l line.Line, cfg queueConfig, batches *sync.Pool) {
+	o.line, o.batches = l, batches
 	o.q.init(cfg)
 	o.write = o.writeLine
 }
@@ -100,7 +107,8 @@ func (o *outbox) drops() (full, codel, late uint64) {
 
 // writeLine writes until nothing waits.
 func (o *outbox) writeLine() {
-	var batch [writeBatch]*frame.Buf
+	batch := o.batches.Get().(*batch)
+	defer o.batches.Put(batch)
 	for {
 		o.mu.Lock()
 		n := o.q.popBatch(clock(), batch[:])

@@ -75,7 +75,7 @@ func (s *session) dropHeld() {
 
 // relayOpen begins to relay: what was held goes first.
 func (s *session) relayOpen(now time.Time) {
-	s.rewrite = ppp.NewRewrite(ppp.RewriteConfig{MaxMRU: s.session.MaxPayload, ACCM: s.info.ACCM})
+	s.rewrite = ppp.NewRewrite(ppp.RewriteConfig{MaxMRU: s.up.carries(s.session.MaxPayload), ACCM: s.info.ACCM})
 	s.snoop = new(ppp.Snoop)
 	s.watchLCP(now)
 	held := s.held

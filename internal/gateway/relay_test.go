@@ -403,3 +403,29 @@ func TestRestartEndsWhatACrashLeft(t *testing.T) {
 		t.Errorf("left %+v, %v: only what could not be ended stays", left, err)
 	}
 }
+
+// A packet socket goes over the MTU by one tag; a second one takes from PPP.
+func TestMTUHoldsPPPToWhatFits(t *testing.T) {
+	for _, tc := range []struct {
+		vlans []uint16
+		mtu   int
+		mru   []byte
+	}{
+		{nil, 1500, []byte{0x05, 0xd4}},              // 1492
+		{[]uint16{100}, 1500, []byte{0x05, 0xd4}},    // 1492
+		{[]uint16{100, 7}, 1500, []byte{0x05, 0xd0}}, // 1488
+		{nil, 1400, []byte{0x05, 0x70}},              // 1392
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			r := newRig(t, func(c *config.Config) { c.Uplinks[0].VLANs = tc.vlans })
+			r.restart(func() { r.port.SetMTU(tc.mtu) })
+			u := r.dial("virtual/1")
+			u.send(confReq(1, 1, 0x05, 0xdc)) // MRU 1500, as old stacks ask
+			r.ac.grant(9)
+			if got := r.ac.wantPPP(9, "held"); !bytes.Equal(got, confReq(1, 1, tc.mru...)) {
+				t.Errorf("%v, MTU %d: the AC is asked % x", tc.vlans, tc.mtu, got)
+			}
+			r.end()
+		})
+	}
+}

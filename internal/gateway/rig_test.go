@@ -111,6 +111,19 @@ func (r *rig) startWith(open func(string, *frame.Pool) (ether.Port, error)) {
 	synctest.Wait()
 }
 
+// restart stops the gateway and begins another one on a new port.
+func (r *rig) restart(change func()) {
+	r.t.Helper()
+	r.stop()
+	if err := <-r.done; err != nil {
+		r.t.Error(err)
+	}
+	r.sub.Close()
+	r.port = r.hub.Port("eth1", gwMAC, r.pool)
+	change()
+	r.start()
+}
+
 // end stops the gateway and holds it to leaving nothing behind.
 func (r *rig) end() {
 	r.t.Helper()

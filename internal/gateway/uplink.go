@@ -21,7 +21,8 @@ type uplink struct {
 	vlans ether.VLANs
 	gate  *gate
 
-	maxPayload  int // of PPP, as the port's MTU allows
+	room        int // octets of PPP payload that the port carries
+	maxPayload  int // asked of the AC: 1492, or more by RFC 4638
 	prefer      []pppoe.Preference
 	sessions    atomic.Int64
 	discovering atomic.Int64
@@ -81,6 +82,9 @@ func (u *uplink) header(our, dst pppoe.MAC, etherType uint16) ether.Header {
 	return ether.Header{Dst: dst, Src: our, VLANs: u.vlans, Type: etherType}
 }
 
+// carries is how much PPP payload a session with this much from the AC takes.
+func (u *uplink) carries(granted int) int { return min(granted, u.room) }
+
 func (u *uplink) info() UplinkInfo {
 	u.mu.Lock()
 	acs := make([]ACInfo, 0, len(u.acs))
@@ -109,21 +113,19 @@ func newUplink(cfg *config.Uplink, p *port, log *slog.Logger) (*uplink, error) {
 	}
 	u := &uplink{
 		cfg: cfg, port: p, vlans: vlans, acs: make(map[pppoe.MAC]*ACInfo),
-		gate:       newGate(cfg.PADIRate),
-		maxPayload: cfg.MaxPayload,
+		gate: newGate(cfg.PADIRate),
 	}
-	// RFC 4638 section 3: PPP-Max-Payload is for a port whose MTU carries a
-	// PPPoE header of 6 and a Protocol field of 2 octets on top of it.
-	if room := p.ether().MTU() - pppoeOverhead; u.maxPayload > room {
-		if room < pppoe.DefaultMaxPayload {
-			log.Warn("the interface's MTU is too small for PPPoE: frames over it will be lost",
-				"uplink", cfg.Name, "interface", cfg.Interface, "mtu", p.ether().MTU(), "needed", pppoe.DefaultMaxPayload+pppoeOverhead)
-		} else if cfg.MaxPayload > pppoe.DefaultMaxPayload {
-			log.Warn("max_payload is cut to what the interface's MTU carries", "uplink", cfg.Name, "interface", cfg.Interface,
-				"mtu", p.ether().MTU(), "needed", cfg.MaxPayload+pppoeOverhead, "max_payload", max(room, pppoe.DefaultMaxPayload))
-		}
-		u.maxPayload = max(room, pppoe.DefaultMaxPayload)
+	// What the port carries of PPP. A packet socket may go over the interface's
+	// MTU by one VLAN tag, not by two.
+	tags := max(0, vlans.Len()-1) * ether.VLANTagLen
+	u.room = p.ether().MTU() - pppoeOverhead - tags
+	if u.room < cfg.MaxPayload {
+		log.Warn("the interface's MTU is too small: PPP is held to what it carries", "uplink", cfg.Name, "interface", cfg.Interface,
+			"mtu", p.ether().MTU(), "needed", cfg.MaxPayload+pppoeOverhead+tags, "max_payload", cfg.MaxPayload, "carried", u.room)
 	}
+	// RFC 4638 section 3: PPP-Max-Payload is asked for only where the MTU has
+	// room for it, besides a PPPoE header of 6 and a Protocol field of 2 octets.
+	u.maxPayload = max(min(cfg.MaxPayload, u.room), pppoe.DefaultMaxPayload)
 	for _, ac := range cfg.AccessConcentrators {
 		u.prefer = append(u.prefer, pppoe.Preference{Name: ac.Name, MAC: ac.MAC})
 	}

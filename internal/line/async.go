@@ -23,6 +23,7 @@ type async struct {
 	pool    *frame.Pool
 	scratch *scratch
 	carrier carrier
+	hurry   func() // nil if the carrier's peer needs no hurrying
 
 	closed    atomic.Bool
 	done      chan struct{} // closed by Close
@@ -45,6 +46,9 @@ type async struct {
 
 func newAsync(info Info, c carrier, s *scratch, pool *frame.Pool) *async {
 	a := &async{info: info, pool: pool, scratch: s, carrier: c, done: make(chan struct{})}
+	if h, ok := c.(hurrier); ok {
+		a.hurry = h.hurry
+	}
 	a.SetParams(hdlc.Default, hdlc.Default.ACCM)
 	return a
 }
@@ -129,7 +133,14 @@ func (a *async) decode(batch []*frame.Buf, wire int) (n int) {
 	if a.in.off >= a.in.end {
 		a.scratch.putInput(a.in)
 		a.in = nil
-		if a.cur != nil && !a.dec.Partial() {
+		switch {
+		case a.dec.Partial():
+			// Behind a whole frame the rest is on its way: a sender with more
+			// to send does not wait.
+			if n == 0 && a.hurry != nil {
+				a.hurry()
+			}
+		case a.cur != nil:
 			a.cur.Put()
 			a.cur = nil
 		}

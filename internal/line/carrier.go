@@ -23,6 +23,10 @@ type carrier interface {
 	close() error
 }
 
+// hurrier is a carrier whose peer may hold back the rest of a frame until it
+// knows that the first part has arrived.
+type hurrier interface{ hurry() }
+
 // Sizes of the buffers in scratch.
 const (
 	inputSize  = 16 << 10 // one read

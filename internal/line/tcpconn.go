@@ -16,6 +16,7 @@ type tcpCarrier struct {
 	lingers *atomic.Int32 // how many closed connections are still open, nil if nobody counts
 	onClose func()        // nil if nobody wants to know
 	gone    atomic.Bool   // the peer has sent FIN or a reset
+	ackNow  func(fd uintptr)
 }
 
 func newTCPCarrier(conn *net.TCPConn, s *scratch, keepAlive time.Duration) (*tcpCarrier, error) {
@@ -29,7 +30,18 @@ func newTCPCarrier(conn *net.TCPConn, s *scratch, keepAlive time.Duration) (*tcp
 	if err != nil {
 		return nil, err
 	}
-	return &tcpCarrier{fdCarrier: fd, conn: conn}, nil
+	return &tcpCarrier{fdCarrier: fd, conn: conn, ackNow: quickACK}, nil
+}
+
+// hurry acknowledges what has come. A user's program that leaves Nagle's
+// algorithm on (nc, for one) sends the end of a large frame only then, and the
+// kernel would wait 40 ms for something to send the acknowledgement with.
+func (c *tcpCarrier) hurry() {
+	_ = c.raw.Control(c.ackNow) // on a closed connection it has no one to hurry
+}
+
+func quickACK(fd uintptr) {
+	_ = unix.SetsockoptInt(int(fd), unix.IPPROTO_TCP, unix.TCP_QUICKACK, 1)
 }
 
 // keepAliveProbes is how many probes go unanswered before a peer is dead.
