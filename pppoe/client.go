@@ -248,7 +248,7 @@ func (c *Client) Input(now time.Time, src MAC, pkt []byte) {
 	if c.state == ClientIdle || c.state == ClientDown || src.IsMulticast() {
 		return
 	}
-	p, err := ParsePacket(pkt)
+	p, err := parseInput(pkt)
 	if err != nil {
 		return
 	}

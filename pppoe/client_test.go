@@ -412,6 +412,30 @@ func TestClientTimeoutWhileAskingLingersToo(t *testing.T) {
 	v.wantEvent("30 s after the last PADR", ClientDone{})
 }
 
+// TestClientIllFormedPADT: RFC 2516 section 5.5: "No TAGs are required." The
+// session is over, whatever is wrong with the tags.
+func TestClientIllFormedPADT(t *testing.T) {
+	for _, tt := range []struct{ name, tags, message string }{
+		{"half a tag", "\x02\x03\x00", ""},
+		{"a tag beyond the payload", "\x02\x03\x00\x09idle", ""},
+		{"a good one in front", "\x02\x03\x00\x04idle\x01\x01", "idle"},
+	} {
+		v := opened(t, ClientConfig{})
+		hear := func(code Code, sid uint16) {
+			b := make([]byte, HeaderLen)
+			PutHeader(b, code, sid, len(tt.tags))
+			v.c.Input(v.now, macA, append(b, tt.tags...))
+		}
+		hear(PADT, 8)
+		hear(PADS, 9)
+		v.wantQuiet("another session's, and another code")
+		hear(PADT, 7)
+		s := v.c.session
+		v.wantEvent(tt.name, ClientClosed{Session: s, Message: tt.message})
+		v.wantEvent(tt.name, ClientDone{})
+	}
+}
+
 func TestClientPADT(t *testing.T) {
 	v := opened(t, ClientConfig{})
 	v.hear(macB, PADT, 7)

@@ -145,7 +145,7 @@ func (s *Server) Input(now time.Time, src MAC, pkt []byte) {
 		s.counters.Malformed++
 		return
 	}
-	p, err := ParsePacket(pkt)
+	p, err := parseInput(pkt)
 	if err != nil {
 		s.counters.Malformed++
 		return

@@ -285,6 +285,21 @@ func TestServerCloses(t *testing.T) {
 	}
 }
 
+func TestServerIllFormedPADT(t *testing.T) {
+	d := newDesk(t, ServerConfig{})
+	d.open(host1, 1)
+	b := Packet{Code: PADT, SessionID: 1, Tags: []Tag{StringTag(TagGenericError, "bye")}}.Append(nil)
+	b = append(b, 1, 1, 0)
+	b[5] += 3
+	d.s.Input(d.now, host2, b)
+	d.wantQuiet("it is not this host's")
+	d.s.Input(d.now, host1, b)
+	d.wantEvent("half a tag ends the session like a whole one", ServerClosed{host1, 1, "bye"})
+	if c := d.s.Counters(); c.Malformed != 0 || c.PADT != 2 || c.ForeignPADT != 1 {
+		t.Errorf("%+v", c)
+	}
+}
+
 func TestServerSessionIDs(t *testing.T) {
 	d := newDesk(t, ServerConfig{Random: func(n int64) int64 { return n - 2 }})
 	d.open(host1, 0xfffd)

@@ -2,6 +2,7 @@ package pppoe
 
 import (
 	"encoding/binary"
+	"errors"
 	"fmt"
 )
 
@@ -149,6 +150,22 @@ func ParsePacket(b []byte) (Packet, error) {
 	if err != nil {
 		return Packet{}, err
 	}
+	return Packet{Code: h.Code, SessionID: h.SessionID, Tags: tags}, nil
+}
+
+// parseInput is ParsePacket for the machines. A PADT counts whatever its tags
+// are: RFC 2516 section 5.5: "No TAGs are required." So those in front of an
+// ill-formed one are taken, for what they say, and the rest is not.
+func parseInput(b []byte) (Packet, error) {
+	p, err := ParsePacket(b)
+	if !errors.Is(err, ErrTag) {
+		return p, err
+	}
+	h, payload, _ := ParseHeader(b)
+	if h.Code != PADT {
+		return p, err
+	}
+	tags, _ := ParseTags(nil, payload)
 	return Packet{Code: h.Code, SessionID: h.SessionID, Tags: tags}, nil
 }
 
