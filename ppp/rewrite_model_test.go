@@ -65,6 +65,7 @@ type modelPolicy struct {
 	nak    map[uint8][]string // by type: options it would rather have, one per Nak in turn, the last for good
 	add    string             // options it appends to a Nak while the peer does not ask for them
 	follow bool               // takes up options appended to a Nak, whatever they are
+	fickle bool               // may refuse what it has acked
 	fresh  bool               // a new identifier for each retransmission
 }
 
