@@ -265,13 +265,13 @@ func FuzzServerInput(f *testing.F) {
 }
 
 func checkTables(t *testing.T, s *Server) {
-	if len(s.sessions) > s.cfg.MaxSessions || len(s.fresh) > len(s.sessions) || len(s.delayed) > maxDelayed {
+	if len(s.sessions) > s.cfg.MaxSessions || len(s.fresh) > len(s.sessions) || len(s.delayed) > maxDelayed || max(len(s.spent[0]), len(s.spent[1])) > maxSpent {
 		t.Fatalf("%d sessions, %d fresh, %d delayed", len(s.sessions), len(s.fresh), len(s.delayed))
 	}
 	perMAC := map[MAC]int{}
 	for sid, ss := range s.sessions {
 		perMAC[ss.peer]++
-		if ss.repeated != "" && s.fresh[ss.repeated] != sid {
+		if ss.fresh && s.fresh[ss.padr] != sid {
 			t.Fatalf("session %d is not found by its PADR", sid)
 		}
 	}

@@ -77,7 +77,12 @@ func (s *Server) inputPADR(now time.Time, src MAC, p Packet) {
 		return
 	}
 	hostUniq, _ := p.Find(TagHostUniq)
-	key := string(cookie) + string(hostUniq) // the cookie is good for src alone
+	s.turn(s.slot(now))
+	key := keyOf(cookie, hostUniq)
+	if s.late(key) {
+		s.counters.Late++
+		return
+	}
 	if sid, ok := s.fresh[key]; ok {
 		s.counters.Repeated++
 		s.confirm(src, sid, p)
@@ -98,6 +103,52 @@ func (s *Server) inputPADR(now time.Time, src MAC, p Packet) {
 	}
 }
 
+// grantKey tells PADRs apart. A host may send several on one offer, with a
+// Host-Uniq for each of its processes; a cookie is good for one host alone.
+type grantKey [16]byte
+
+func keyOf(cookie, hostUniq []byte) (k grantKey) {
+	h := sha256.New()
+	h.Write(cookie) // its length is always the same
+	h.Write(hostUniq)
+	copy(k[:], h.Sum(nil))
+	return k
+}
+
+// spend notes that key's session was used or is over.
+func (s *Server) spend(key grantKey) {
+	if s.spent[0] == nil {
+		s.spent[0] = map[grantKey]struct{}{}
+	}
+	if len(s.spent[0]) < maxSpent {
+		s.spent[0][key] = struct{}{}
+	}
+}
+
+// late reports whether key was spent.
+func (s *Server) late(key grantKey) bool {
+	for _, spent := range s.spent {
+		if _, ok := spent[key]; ok {
+			return true
+		}
+	}
+	return false
+}
+
+// turn lets go of what was spent so long ago that its cookie has expired: a
+// cookie that was good in one slot is good in the next at most.
+func (s *Server) turn(slot int64) {
+	switch slot {
+	case s.slotNow:
+		return
+	case s.slotNow + 1:
+		s.spent[1] = s.spent[0]
+	default:
+		s.spent[1] = nil
+	}
+	s.spent[0], s.slotNow = nil, slot
+}
+
 // refuse answers a PADR with an error tag. RFC 2516 section 5.4: "If the Access
 // Concentrator does not like the Service-Name in the PADR, then it MUST reply
 // with a PADS containing a TAG of TAG_TYPE Service-Name-Error (and any number
@@ -111,10 +162,10 @@ func (s *Server) refuse(src MAC, p Packet, service []byte, why Tag) {
 }
 
 // grant opens a session.
-func (s *Server) grant(src MAC, p Packet, service, key string) {
+func (s *Server) grant(src MAC, p Packet, service string, key grantKey) {
 	sid := s.newID()
 	ss := &serverSession{
-		peer: src, repeated: key, service: service,
+		peer: src, padr: key, fresh: true, service: service,
 		payload: agreePayload(s.cfg.MaxPayload, p.maxPayload()),
 	}
 	if relay := p.relayID(); relay != nil {

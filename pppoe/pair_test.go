@@ -114,7 +114,7 @@ const lcpPatience = 30 * sec
 func (w *wire) endUnused(patience time.Duration) {
 	for key, since := range w.opened {
 		for _, s := range w.acs {
-			if ss := s.sessions[key.sid]; s.cfg.MAC == key.ac && ss != nil && ss.repeated != "" && w.now.Sub(since) >= patience {
+			if ss := s.sessions[key.sid]; s.cfg.MAC == key.ac && ss != nil && ss.fresh && w.now.Sub(since) >= patience {
 				s.CloseSession(w.now, key.host, key.sid, "no LCP")
 				delete(w.opened, key)
 			}

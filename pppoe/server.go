@@ -12,6 +12,11 @@ const maxDelayed = 256
 // 0xffff for the future.
 const maxSessions = 0xfffe
 
+// maxSpent bounds how many PADRs are remembered in each slot of time after their
+// session was used. Beyond it one that is late opens a session that nobody uses,
+// which only costs its id for a while.
+const maxSpent = 1 << 14
+
 // ServerConfig says what an access concentrator offers, and to how many.
 type ServerConfig struct {
 	ACName string
@@ -50,16 +55,18 @@ type ServerCounters struct {
 	BadCookie        uint64 // PADRs not answered: no cookie, forged or expired
 	Refused          uint64 // PADRs answered with an error tag
 	Repeated         uint64 // PADRs answered with the session they had opened before
+	Late             uint64 // PADRs not answered: the session they had opened was used by then, or over
 	ForeignPADT      uint64 // of a session that is not the sender's
 }
 
 // serverSession is what the server remembers of one session.
 type serverSession struct {
-	peer     MAC
-	relay    []byte
-	repeated string // key in Server.fresh; "" once the peer has sent something
-	payload  int
-	service  string
+	peer    MAC
+	relay   []byte
+	padr    grantKey // the PADR that opened it
+	fresh   bool     // nothing has come in on it: padr is in Server.fresh
+	payload int
+	service string
 }
 
 // delayedPADO is one PADO that waits for PADODelay.
@@ -82,7 +89,12 @@ type Server struct {
 	nextID   uint16
 	// fresh finds sessions on which nothing has come in yet by the PADR that
 	// opened them, in case their PADS was lost.
-	fresh   map[string]uint16
+	fresh map[grantKey]uint16
+	// spent are the PADRs whose session was used or has ended, so that one
+	// that was still under way opens no other. They are kept while their
+	// cookie may be good: those of this slot of time, and of the one before.
+	spent   [2]map[grantKey]struct{}
+	slotNow int64  // the slot of spent[0]
 	issued  uint64 // cookies
 	delayed []delayedPADO
 }
@@ -100,7 +112,7 @@ func NewServer(cfg ServerConfig) *Server {
 	}
 	s := &Server{
 		cfg: cfg, nextID: 1,
-		sessions: map[uint16]*serverSession{}, perMAC: map[MAC]int{}, fresh: map[string]uint16{},
+		sessions: map[uint16]*serverSession{}, perMAC: map[MAC]int{}, fresh: map[grantKey]uint16{},
 	}
 	if cfg.Random != nil {
 		s.nextID += uint16(cfg.Random(maxSessions))
@@ -252,15 +264,21 @@ func (s *Server) inputPADT(src MAC, p Packet) {
 }
 
 // Received says that something has come in on a session: the peer knows its id,
-// so that the same PADR, should it come once more, asks for another session.
-// The first frame of each session is enough. What is unknown is ignored.
+// so that the same PADR, should it come once more, was only late and is not
+// answered. The first frame of each session is enough. What is unknown is ignored.
 func (s *Server) Received(peer MAC, sid uint16) {
-	ss := s.sessions[sid]
-	if ss == nil || ss.peer != peer || ss.repeated == "" {
-		return
+	if ss := s.sessions[sid]; ss != nil && ss.peer == peer {
+		s.settle(ss)
 	}
-	delete(s.fresh, ss.repeated)
-	ss.repeated = ""
+}
+
+// settle has the PADR of a session answered no more.
+func (s *Server) settle(ss *serverSession) {
+	if ss.fresh {
+		ss.fresh = false
+		delete(s.fresh, ss.padr)
+		s.spend(ss.padr)
+	}
 }
 
 // CloseSession ends a session by PADT, with text, which may be empty, as the
@@ -278,9 +296,7 @@ func (s *Server) CloseSession(_ time.Time, peer MAC, sid uint16, text string) bo
 func (s *Server) forget(sid uint16) {
 	ss := s.sessions[sid]
 	delete(s.sessions, sid)
-	if ss.repeated != "" {
-		delete(s.fresh, ss.repeated)
-	}
+	s.settle(ss)
 	if s.perMAC[ss.peer]--; s.perMAC[ss.peer] <= 0 {
 		delete(s.perMAC, ss.peer)
 	}

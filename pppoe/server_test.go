@@ -263,7 +263,52 @@ func TestServerRepeatedPADR(t *testing.T) {
 	d.s.Received(host1, 1)
 	d.s.Received(host1, 1)
 	d.hear(host1, PADR, 0, anyName, c, ourUniq)
-	d.wantSend("its PADS had arrived, so this asks for one more", host1, PADS, 3, anyName, ourUniq)
+	d.wantQuiet("its PADS had arrived: this was still under way, and a session for it would be a ghost")
+	d.s.CloseSession(d.now, host1, 2, "")
+	d.wantSend("the other ends before a frame has come", host1, PADT, 2)
+	d.hear(host1, PADR, 0, anyName, c, other)
+	d.wantQuiet("and does not come back by itself")
+	if n := d.s.Counters().Late; n != 2 {
+		t.Errorf("%d late PADRs", n)
+	}
+	d.hear(host1, PADR, 0, anyName, d.cookie(host1), ourUniq)
+	d.wantSend("a new offer is good for a new session", host1, PADS, 3, anyName, ourUniq)
+}
+
+// TestServerRemembersWhatIsSpent: as long as a cookie is good, and no longer.
+func TestServerRemembersWhatIsSpent(t *testing.T) {
+	const life = 10 * time.Second
+	for at := time.Duration(0); at < life; at += time.Second {
+		for wait := time.Duration(0); wait < 2*life; wait += time.Second {
+			d := newDesk(t, ServerConfig{CookieLife: life})
+			d.now = d.now.Add(at)
+			c := d.cookie(host1)
+			d.now = d.now.Add(wait)
+			d.hear(host1, PADR, 0, anyName, c)
+			if d.s.Sessions() == 0 {
+				break // it had expired
+			}
+			d.s.Received(host1, 1)
+			for i := range 25 {
+				d.s.out = queue[ServerOut]{}
+				d.hear(host1, PADR, 0, anyName, c)
+				d.wantQuiet(fmt.Sprintf("%d s later it opens no second session", i))
+				d.now = d.now.Add(time.Second)
+			}
+			d.hear(host2, PADR, 0, anyName, d.cookie(host2))
+			if n := len(d.s.spent[0]) + len(d.s.spent[1]); n != 0 {
+				t.Fatalf("%d PADRs are remembered that have no good cookie any more", n)
+			}
+		}
+	}
+
+	d := newDesk(t, ServerConfig{})
+	for i := range maxSpent + 10 {
+		d.s.spend(grantKey{byte(i), byte(i >> 8), byte(i >> 16)})
+	}
+	if n := len(d.s.spent[0]); n != maxSpent {
+		t.Errorf("%d are remembered", n)
+	}
 }
 
 func TestServerCloses(t *testing.T) {
