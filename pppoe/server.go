@@ -1,6 +1,9 @@
 package pppoe
 
-import "time"
+import (
+	"crypto/rand"
+	"time"
+)
 
 // DefaultCookieLife is CookieLife where none is given.
 const DefaultCookieLife = 30 * time.Second
@@ -19,14 +22,16 @@ const maxSpent = 1 << 14
 
 // ServerConfig says what an access concentrator offers, and to how many.
 type ServerConfig struct {
+	// ACName is the server's name in a PADO. Empty is "tributary".
 	ACName string
 	// Services that are offered by name; a host that asks for none is served
 	// too. Empty: any name is served.
 	Services []string
 	// MAC is the server's own address; cookies are bound to it.
 	MAC MAC
-	// CookieKey makes cookies unforgeable. It should be random, and new with
-	// each start.
+	// CookieKey makes cookies unforgeable. Zero, as it should be but for tests
+	// and for servers that share their cookies: one that nobody knows, from
+	// crypto/rand.
 	CookieKey [32]byte
 	// CookieLife is the least time for which a cookie is good; the most is
 	// twice that. 0 is DefaultCookieLife.
@@ -101,6 +106,13 @@ type Server struct {
 
 // NewServer makes a server without sessions.
 func NewServer(cfg ServerConfig) *Server {
+	if cfg.ACName == "" {
+		cfg.ACName = "tributary"
+	}
+	if cfg.CookieKey == [32]byte{} {
+		// Read never fails: it ends the process before it returns an error.
+		_, _ = rand.Read(cfg.CookieKey[:])
+	}
 	if cfg.CookieLife <= 0 {
 		cfg.CookieLife = DefaultCookieLife
 	}

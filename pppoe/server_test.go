@@ -196,6 +196,21 @@ func TestServerCookiesOfAnotherServer(t *testing.T) {
 	d.wantQuiet("another key, another AC")
 }
 
+// TestServerWithoutAKey: a cookie that anyone could make would be worth nothing.
+func TestServerWithoutAKey(t *testing.T) {
+	c := newDesk(t, ServerConfig{}).cookie(host1)
+	d := newDesk(t, ServerConfig{})
+	d.hear(host1, PADR, 0, anyName, c)
+	d.wantQuiet("a server's cookies are its own, also without a key of its owner's")
+
+	s := NewServer(ServerConfig{MAC: acMAC})
+	s.Input(start, host1, Packet{Code: PADI, Tags: []Tag{anyName}}.Append(nil))
+	out, _ := s.Next()
+	if p, err := ParsePacket(out.(Send).Packet); err != nil || !p.has(TagACName, "tributary") {
+		t.Errorf("a PADO must have one AC-Name: %+v, %v", p, err)
+	}
+}
+
 func TestServerRefuses(t *testing.T) {
 	for _, tt := range []struct {
 		name string

@@ -75,9 +75,12 @@ func (t TagType) String() string {
 const TagHeaderLen = 4
 
 // Tag is one TAG: TAG_TYPE, TAG_LENGTH, TAG_VALUE (RFC 2516 section 5).
+//
+// A Tag that was parsed borrows its Data from the packet, and is good for as long
+// as that is; the tags in what a machine hands out are the receiver's to keep.
 type Tag struct {
 	Type TagType
-	Data []byte
+	Data []byte // TAG_VALUE
 }
 
 // StringTag is a tag whose value is text, in UTF-8 and without a final NUL.
