@@ -33,7 +33,7 @@ func AppendFrame(dst, ppp []byte, p Params) []byte {
 	// Options were negotiated."
 	if proto == protoLCP {
 		if len(info) > 0 && info[0] >= 1 && info[0] <= 7 {
-			p = Default
+			p = Params{ACCM: defaultACCM}
 		}
 		// Section 6.6: "The Address and Control fields MUST NOT be compressed
 		// when sending any LCP packet."

@@ -34,9 +34,12 @@ type Params struct {
 	ACFC bool
 }
 
-// Default is how to send on a line on which nothing has been negotiated.
-// RFC 1662 section 7.1: the default ACCM is 0xffffffff.
-var Default = Params{ACCM: 0xffffffff}
+// defaultACCM: RFC 1662 section 7.1: the default ACCM is 0xffffffff.
+const defaultACCM = 0xffffffff
+
+// Default is how to send on a line on which nothing has been negotiated. It is
+// for reading; nothing in this package depends on it.
+var Default = Params{ACCM: defaultACCM}
 
 // Counters is what a Decoder has seen. Every octet that is not part of a frame
 // handed out, nor of its framing, shows in one of them.

@@ -54,7 +54,7 @@ func (y *lcp) reset() {
 		y.want.mru = c.MRU
 	}
 	if c.Async {
-		y.want.accm, y.want.askACCM = c.ACCM, c.ACCM != DefaultLineParams.RecvACCM
+		y.want.accm, y.want.askACCM = c.ACCM, c.ACCM != defaultACCM
 		y.want.pfc, y.want.acfc = c.PFC, c.ACFC
 	}
 }
@@ -370,7 +370,7 @@ func (y *lcp) tickEcho(now time.Time) {
 
 // params is what the negotiation means for the line.
 func (y *lcp) params() Params {
-	p := Params{Line: DefaultLineParams, SendMRU: y.l.sendMRU()}
+	p := Params{Line: defaultLineParams(), SendMRU: y.l.sendMRU()}
 	p.Line.RecvACCM, p.RecvMRU = y.received()
 	if y.peer.askACCM {
 		p.Line.SendACCM = y.peer.accm
@@ -381,7 +381,7 @@ func (y *lcp) params() Params {
 
 // received is the half of the options that says how the peer sends.
 func (y *lcp) received() (accm uint32, mru int) {
-	accm, mru = DefaultLineParams.RecvACCM, DefaultMRU
+	accm, mru = defaultACCM, DefaultMRU
 	if y.want.askACCM {
 		accm = y.want.accm
 	}

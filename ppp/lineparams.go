@@ -10,6 +10,13 @@ type LineParams struct {
 	SendACFC bool   // the peer accepts frames without Address and Control
 }
 
-// DefaultLineParams is a line on which nothing has been negotiated.
-// RFC 1662 section 7.1: the default ACCM is 0xffffffff.
-var DefaultLineParams = LineParams{SendACCM: 0xffffffff, RecvACCM: 0xffffffff}
+// defaultACCM: RFC 1662 section 7.1: the default ACCM is 0xffffffff.
+const defaultACCM = 0xffffffff
+
+// DefaultLineParams is a line on which nothing has been negotiated. It is for
+// reading; nothing in this package depends on it.
+var DefaultLineParams = defaultLineParams()
+
+func defaultLineParams() LineParams {
+	return LineParams{SendACCM: defaultACCM, RecvACCM: defaultACCM}
+}

@@ -60,7 +60,7 @@ type LinkCounters struct {
 
 // NewLink returns a Link that is closed and whose carrier is down.
 func NewLink(c LinkConfig) *Link {
-	l := &Link{cfg: c.withDefaults(), line: DefaultLineParams}
+	l := &Link{cfg: c.withDefaults(), line: defaultLineParams()}
 	l.lcp.init(l, ProtoLCP, &l.lcp)
 	l.ipcp.init(l, ProtoIPCP, &l.ipcp)
 	return l
@@ -248,7 +248,7 @@ func (l *Link) lcpDown(now time.Time) {
 
 // paramsDown is what holds while LCP is down.
 func (l *Link) paramsDown() Params {
-	return Params{Line: DefaultLineParams, SendMRU: min(DefaultMRU, l.cfg.MaxMRU), RecvMRU: DefaultMRU}
+	return Params{Line: defaultLineParams(), SendMRU: min(DefaultMRU, l.cfg.MaxMRU), RecvMRU: DefaultMRU}
 }
 
 // say emits p and keeps what it says of the line.

@@ -123,13 +123,13 @@ func NewRewrite(c RewriteConfig) *Rewrite {
 		mru = PPPoEMRU
 	}
 	mru = max(minMRU, min(mru, maxMRU))
-	return &Rewrite{maxMRU: uint16(mru), mru: uint16(mru), needs: c.ACCM, accm: c.ACCM, params: DefaultLineParams}
+	return &Rewrite{maxMRU: uint16(mru), mru: uint16(mru), needs: c.ACCM, accm: c.ACCM, params: defaultLineParams()}
 }
 
 // Params is how the user's line is to be framed now: what the last Relayed said.
 func (r *Rewrite) Params() LineParams {
 	if r.maxMRU == 0 {
-		return DefaultLineParams // nothing was said yet
+		return defaultLineParams() // nothing was said yet
 	}
 	return r.params
 }
@@ -234,7 +234,7 @@ func (r *Rewrite) parse(info []byte) (Packet, bool) {
 // Until he does, he sends LCP with every control character escaped, which
 // is received alike with either map.
 func (r *Rewrite) settle(out Relayed) Relayed {
-	p := DefaultLineParams
+	p := defaultLineParams()
 	if r.user.acked {
 		if r.ac.valid {
 			p.RecvACCM = rewriteACCM(r.ac.sent)
@@ -300,7 +300,7 @@ func (a *rewriteAsk) repeats(p Packet) bool {
 // rewriteACCM is the last ACCM in options, or RFC 1662's default. Here and in the
 // functions like it, options have been through parse: none is ill-formed.
 func rewriteACCM(options []byte) (accm uint32) {
-	accm = DefaultLineParams.RecvACCM
+	accm = defaultACCM
 	for b := options; len(b) > 0; {
 		opt, rest, _, _ := NextOption(b)
 		if opt.Type == LCPOptACCM && len(opt.Data) == 4 {
