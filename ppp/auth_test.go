@@ -118,7 +118,7 @@ func TestPAPPeer(t *testing.T) {
 	k.outs()
 	k.in(ProtoPAP, papNak, 2, "ff 6e6f 0a 6163636573730a")
 	k.want("a message whose length is wrong is still read; its line breaks are not kept",
-		paramsDown, "LCPDown{Reason:auth-denied Message:no?access?}", `LCP Terminate-Request 3: "auth-denied"`)
+		paramsDown, "LCPDown{Reason:auth-denied Message:no access}", `LCP Terminate-Request 3: "auth-denied"`)
 
 	c.AuthTimeout = time.Hour
 	k = proving(t, c, AuthPAP)
@@ -443,12 +443,14 @@ func TestPrintable(t *testing.T) {
 	tests := []struct{ name, in, want string }{
 		{"plain", "Login ok", "Login ok"},
 		{"UTF-8 stays", "Größe 東京", "Größe 東京"},
-		{"an escape sequence", "\x1b[31mred\a\x9b", "?[31mred??"},
-		{"lines of a log", "ok\nlevel=info msg=forged\r\n", "ok?level=info msg=forged??"},
-		{"no UTF-8", "a\xff\xfeb", "a??b"},
-		{"right-to-left override", "a\u202eb", "a?b"},
+		{"an escape sequence", "\x1b[31mred\a\x9b", "\ufffd[31mred\ufffd\ufffd"},
+		{"lines of a log", "ok\nlevel=info msg=forged\r\n", "ok level=info msg=forged"},
+		{"no UTF-8", "a\xff\xfeb", "a\ufffd\ufffdb"},
+		{"right-to-left override", "a\u202eb", "a\ufffdb"},
 		{"space around", "  x ", "x"},
-		{"too long, cut between runes", strings.Repeat("é", 200), strings.Repeat("é", 126)},
+		{"a C string", "Login ok\x00", "Login ok"},
+		{"too long, cut between runes", "x" + strings.Repeat("é", 300), "x" + strings.Repeat("é", 255)},
+		{"too long, cut between words", strings.Repeat("é", 256) + " x", strings.Repeat("é", 256)},
 		{"nothing", "", ""},
 	}
 	for _, tt := range tests {

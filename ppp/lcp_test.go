@@ -223,14 +223,14 @@ func TestNoAnswer(t *testing.T) {
 func TestPeerStartsAnew(t *testing.T) {
 	k := opened(t, LinkConfig{})
 	k.in(ProtoLCP, TerminateRequest, 7, "627965 1b5b324a")
-	k.want("the peer's words, without what would steer a terminal", paramsDown, "LCPDown{Reason:peer-terminated Message:bye?[2J}", "LCP Terminate-Ack 7:")
+	k.want("the peer's words, without what would steer a terminal", paramsDown, "LCPDown{Reason:peer-terminated Message:bye�[2J}", "LCP Terminate-Ack 7:")
 	if k.l.Phase() != PhaseTerminate {
 		t.Errorf("phase %v", k.l.Phase())
 	}
 	k.in(ProtoLCP, TerminateRequest, 7, "")
 	k.want("the Ack was lost", "LCP Terminate-Ack 7:")
 	k.wait(3 * time.Second)
-	k.want("the peer has had its time", "Finished{Reason:peer-terminated Message:bye?[2J}")
+	k.want("the peer has had its time", "Finished{Reason:peer-terminated Message:bye�[2J}")
 	if k.l.Phase() != PhaseDead {
 		t.Errorf("phase %v", k.l.Phase())
 	}

@@ -98,7 +98,7 @@ func TestSnoopSession(t *testing.T) {
 
 	want := SnoopState{
 		Phase: PhaseNetwork, LCPOpen: true, UserMagic: 0x11223344, ACMagic: 0xaabbccdd, UserMRU: 1492, ACMRU: 1500,
-		Auth: "chap-md5", User: "alice@isp", AuthOK: true, Message: "Welcome?[2J?",
+		Auth: "chap-md5", User: "alice@isp", AuthOK: true, Message: "Welcome\ufffd[2J",
 		NetworkOpen: true, Address: netip.MustParseAddr("192.0.2.7"), Peer: netip.MustParseAddr("192.0.2.1"),
 		DNS:      [2]netip.Addr{netip.MustParseAddr("198.51.100.53"), netip.MustParseAddr("198.51.100.54")},
 		IPv6Open: true, UserInterfaceID: 2, ACInterfaceID: 1,
@@ -119,7 +119,7 @@ func TestSnoopSession(t *testing.T) {
 	c.ac("once", lcpFrame(TerminateAck, 9), 0)
 	want = SnoopState{
 		Phase: PhaseDead, UserMagic: 0x11223344, ACMagic: 0xaabbccdd, UserMRU: 1492, ACMRU: 1500,
-		Auth: "chap-md5", User: "alice@isp", Message: "Welcome?[2J?", TerminateByUser: true, TerminateText: "User request",
+		Auth: "chap-md5", User: "alice@isp", Message: "Welcome\ufffd[2J", TerminateByUser: true, TerminateText: "User request",
 		UserEchoRequests: 1, ACEchoReplies: 1, ACEchoRequests: 1, UserEchoReplies: 1,
 	}
 	if got := c.s.State(); got != want {

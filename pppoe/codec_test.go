@@ -3,6 +3,7 @@ package pppoe
 import (
 	"bytes"
 	"errors"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -119,6 +120,7 @@ func TestPrintableText(t *testing.T) {
 		{"café", "café"},
 		{"", ""},
 		{"\x00\x00", ""},
+		{strings.Repeat("é", 256) + " x", strings.Repeat("é", 256)},
 	} {
 		if got := PrintableText([]byte(tt.in)); got != tt.want {
 			t.Errorf("%q: %q, want %q", tt.in, got, tt.want)

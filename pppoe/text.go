@@ -21,7 +21,7 @@ func PrintableText(b []byte) string {
 		}
 		for _, r := range word {
 			if s.Len()+utf8.RuneLen(r) > maxText {
-				return s.String()
+				return strings.TrimRight(s.String(), " ")
 			}
 			if !unicode.IsPrint(r) {
 				r = utf8.RuneError
