@@ -8,6 +8,10 @@ import (
 
 // LinkConfig is how a Link behaves. The zero value, with IPv4 set, is a client
 // over PPPoE that has no name. Counts and times that are 0 mean the default.
+//
+// A Link keeps what a LinkConfig refers to, the slices and IPv4, and reads it
+// whenever it negotiates: none of that may change while the Link is in use. Many
+// Links may share it.
 type LinkConfig struct {
 	// Async is a carrier with RFC 1662 framing: ACCM, PFC and ACFC may be
 	// negotiated. Otherwise the carrier is PPPoE and they are neither asked
@@ -58,7 +62,7 @@ type LinkConfig struct {
 	MaxFailure   int           // Configure-Naks before it is a Reject, 5
 
 	// Random fills its argument with unpredictable octets: magic numbers
-	// and challenges. crypto/rand's if nil.
+	// and challenges. Nil takes crypto/rand's, as it should be but for tests.
 	Random func([]byte)
 }
 

@@ -106,11 +106,12 @@ func (c Code) String() string {
 const HeaderLen = 4
 
 // Packet is a control packet as LCP, the NCPs, PAP and CHAP share it:
-// Code, Identifier, Length, Data (RFC 1661 section 5).
+// Code, Identifier, Length, Data (RFC 1661 section 5). One that was parsed
+// borrows its Data from the frame, and is good for as long as that is.
 type Packet struct {
 	Code Code
-	ID   uint8
-	Data []byte
+	ID   uint8  // Identifier
+	Data []byte // all behind the Length; in a Configure packet, the options
 }
 
 // Errors of the parsers here. They come back wrapped or bare; test with errors.Is.
@@ -147,14 +148,17 @@ func (p Packet) AppendFrame(dst []byte, proto Protocol) []byte {
 }
 
 // Option is one Configuration Option: Type, Length, Data (RFC 1661 section 6).
+// One that was parsed borrows its Data from the packet, and is good for as long
+// as that is.
 type Option struct {
-	Type uint8
-	Data []byte
+	Type uint8  // LCPOptMRU and so on, or the like of an NCP
+	Data []byte // all behind the Length
 }
 
 // NextOption takes the first option off the front of b, the Data of a
 // Configure packet. opt.Data and rest are sub-slices of b. At the end of the
-// list (b empty) it returns io.EOF's role by ok = false and a nil error.
+// list, when b is empty, ok is false and err nil; if the option is ill-formed,
+// ok is false and err ErrOption.
 func NextOption(b []byte) (opt Option, rest []byte, ok bool, err error) {
 	if len(b) == 0 {
 		return Option{}, nil, false, nil
@@ -167,6 +171,7 @@ func NextOption(b []byte) (opt Option, rest []byte, ok bool, err error) {
 }
 
 // ParseOptions appends all options in b to dst; their Data are sub-slices of b.
+// At an ill-formed one it stops, with ErrOption and those in front of it.
 func ParseOptions(dst []Option, b []byte) ([]Option, error) {
 	for {
 		opt, rest, ok, err := NextOption(b)

@@ -63,7 +63,9 @@ type Relayed struct {
 //     framed with the 16-bit FCS. So are a user's ACCM, PFC and ACFC of a wrong
 //     length, which no Ack could make any sense of, and ACCM and ACFC if the AC asks for them
 //     itself; PFC, which RFC 2516 merely does not recommend, then passes.
-//   - Everything else passes byte for byte.
+//   - Everything else passes byte for byte, Quality-Protocol too. What a user and
+//     an AC then count by it (RFC 1333) is the octets of their own ends, which
+//     framing and rewriting make different: such a link looks worse than it is.
 //
 // An Ack is passed on only if it repeats the latest Request of the side it
 // goes to; every other Ack, Nak or Reject would be discarded by its receiver

@@ -47,8 +47,8 @@ func (s SnoopEvents) String() string {
 // SnoopState is what a Snoop knows, as a copy. All text in it comes from a
 // peer; it is printable UTF-8 on one line and of bounded length.
 type SnoopState struct {
-	Phase   Phase
-	LCPOpen bool
+	Phase   Phase // where the two ends stand, as far as frames have told
+	LCPOpen bool  // LCP is open, from both sides
 
 	UserMagic, ACMagic uint32 // of the acked requests; 0 is none
 	UserMRU, ACMRU     int    // octets; what the user, and the AC, is ready to receive
@@ -58,17 +58,17 @@ type SnoopState struct {
 	AuthOK  bool   // the AC said that the user is who he says, and has not taken that back
 	Message string // the AC's words that came with success or failure
 
-	NetworkOpen bool // IPCP
-	Address     netip.Addr
-	Peer        netip.Addr
-	DNS         [2]netip.Addr // primary, secondary; the zero Addr is none
+	NetworkOpen bool          // IPCP is open, from both sides
+	Address     netip.Addr    // the user's, from his acked request; the zero Addr is none
+	Peer        netip.Addr    // the AC's, from its acked request; the zero Addr is none
+	DNS         [2]netip.Addr // the user's name servers: primary, secondary; the zero Addr is none
 
-	IPv6Open                        bool
+	IPv6Open                        bool   // IPV6CP is open, from both sides
 	UserInterfaceID, ACInterfaceID  uint64 // RFC 5072; 0 is none
 	TerminateByUser, TerminateByAC  bool   // a Terminate-Request has passed
 	TerminateText                   string // of the latest Terminate-Request
-	UserEchoRequests, ACEchoReplies uint64
-	ACEchoRequests, UserEchoReplies uint64
+	UserEchoRequests, ACEchoReplies uint64 // packets that have passed
+	ACEchoRequests, UserEchoReplies uint64 // the same, the other way round
 }
 
 // Snoop watches the frames of a relayed PPP link and knows how far it is: it
