@@ -5,12 +5,14 @@ import (
 	"context"
 	"errors"
 	"net/netip"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
 
+	"tributary/internal/ether"
 	"tributary/internal/frame"
 	"tributary/internal/line"
 	"tributary/ppp"
@@ -124,12 +126,16 @@ func TestReflect(t *testing.T) {
 		got := make(chan []byte, 1)
 		cfg := SubscriberConfig{Packet: func(b []byte) { got <- bytes.Clone(b) }}
 		s, n := p.up(ctx, cfg)
-		there := netip.MustParseAddr("203.0.113.9")
 		if !s.Send(echoRequest(n.Address, there, 7, 1, 100)) {
 			t.Fatal("the line takes no packet")
 		}
-		if want := echoRequest(there, n.Address, 7, 1, 100); !bytes.Equal(<-got, want) {
-			t.Error("the packet did not come back as it went, its addresses exchanged")
+		select {
+		case b := <-got:
+			if !bytes.Equal(b, echoRequest(there, n.Address, 7, 1, 100)) {
+				t.Errorf("the packet came back as % x, not as it went with its addresses exchanged", b)
+			}
+		case <-time.After(time.Minute):
+			t.Error("the packet did not come back")
 		}
 		s.Send(echoRequest(there, n.Address, 7, 1, 100))
 		s.Send([]byte{0x45})
@@ -339,6 +345,43 @@ func TestDescribe(t *testing.T) {
 	if text := p.ac.describe(internetAddr); !strings.Contains(text, "not a subscriber") {
 		t.Errorf("of a stranger: %s", text)
 	}
+	hangUp(t, s)
+	p.close()
+}
+
+// The reflecting path is measured against others' gateways, so it must not cost.
+func TestReflectAllocs(t *testing.T) {
+	ctx := patience(t)
+	p := newPlace(t, ACConfig{Reflect: true})
+	s, n := p.up(ctx, SubscriberConfig{Packet: func([]byte) {}})
+	if !s.open.Load() {
+		t.Fatal("the network is not up")
+	}
+	var session *acSession
+	p.ac.call(func() {
+		for _, session = range p.ac.byID {
+		}
+	})
+	there := netip.MustParseAddr("203.0.113.9")
+	b := p.pool.Get()
+	b.SetBytes(echoRequest(n.Address, there, 7, 1, 1000))
+	ppp.AppendProtocol(b.Prepend(2)[:0], ppp.ProtoIPv4)
+	pppoe.PutHeader(b.Prepend(pppoe.HeaderLen), pppoe.SessionStage, session.key.sid, b.Len()-pppoe.HeaderLen)
+	ether.Prepend(b, &ether.Header{Dst: acMAC, Src: session.key.peer, Type: ether.TypeSession})
+	whole := bytes.Clone(b.Bytes())
+	for !session.open.Load() { // the last Configure-Ack is on its way to the AC
+		runtime.Gosched()
+	}
+	if n := testing.AllocsPerRun(100, func() {
+		b.Reset(64)
+		b.SetBytes(whole)
+		if _, to := p.ac.sort(b); to != toReflect {
+			t.Errorf("the packet goes to %d", to)
+		}
+	}); n != 0 {
+		t.Errorf("%v allocations for a packet", n)
+	}
+	b.Put()
 	hangUp(t, s)
 	p.close()
 }

@@ -29,7 +29,8 @@ type place struct {
 	pool *frame.Pool
 	hub  *ether.Hub
 	ac   *AC
-	next byte // of the users' addresses
+	at   *ether.HubPort // the access concentrator's
+	next byte           // of the users' addresses
 
 	mu     sync.Mutex
 	events []ACEvent
@@ -46,7 +47,8 @@ func newPlace(t *testing.T, cfg ACConfig) *place {
 		p.mu.Unlock()
 	}
 	var err error
-	if p.ac, err = NewAC(p.hub.Port("ac", acMAC, p.pool), p.pool, cfg); err != nil {
+	p.at = p.hub.Port("ac", acMAC, p.pool)
+	if p.ac, err = NewAC(p.at, p.pool, cfg); err != nil {
 		t.Fatal(err)
 	}
 	return p

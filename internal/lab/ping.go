@@ -44,12 +44,15 @@ func (s *Subscriber) Ping(ctx context.Context, to netip.Addr, size int) (rtt tim
 	}()
 	begin := time.Now()
 	if !s.Send(echoRequest(s.net.Address, to, pingID, seq, size)) {
-		return 0, fmt.Errorf("ping %v: the line takes no packet", to)
+		if !s.open.Load() {
+			return 0, fmt.Errorf("ping %v: the network is down", to)
+		}
+		return 0, fmt.Errorf("ping %v: the line has no room for it", to)
 	}
 	select {
 	case <-c:
 		return time.Since(begin), nil
-	case <-s.done:
+	case <-s.over:
 		return 0, fmt.Errorf("ping %v: %w", to, s.ended())
 	case <-ctx.Done():
 		return 0, fmt.Errorf("ping %v: no reply: %w", to, context.Cause(ctx))

@@ -57,7 +57,8 @@ type Subscriber struct {
 	gone   atomic.Bool     // nobody takes from outbox any more
 	hang   chan struct{}   // closed: hang up politely
 	up     chan struct{}   // closed: net is set
-	done   chan struct{}   // closed: all is over, err is set
+	over   chan struct{}   // closed: the link is over, err is set
+	done   chan struct{}   // closed: everything is
 	polite sync.Once
 	wrote  sync.WaitGroup // writeLine
 	read   sync.WaitGroup // readLine
@@ -85,7 +86,7 @@ func NewSubscriber(ln line.Line, pool *frame.Pool, cfg SubscriberConfig) *Subscr
 	s := &Subscriber{
 		cfg: cfg, line: ln, pool: pool, framing: ppp.DefaultLineParams,
 		inbox: make(chan *frame.Buf, 64), outbox: make(chan *frame.Buf, 256),
-		hang: make(chan struct{}), up: make(chan struct{}), done: make(chan struct{}),
+		hang: make(chan struct{}), up: make(chan struct{}), over: make(chan struct{}), done: make(chan struct{}),
 	}
 	lc := ppp.LinkConfig{
 		Async: cfg.Async, ACCM: cfg.ACCM | ln.Info().ACCM, PFC: cfg.PFC, ACFC: cfg.ACFC, MRU: cfg.MRU,
@@ -114,13 +115,14 @@ func (s *Subscriber) Network(ctx context.Context) (Network, error) {
 	select {
 	case <-s.up:
 		return s.net, nil
-	case <-s.done:
+	case <-s.over:
 		return Network{}, s.ended()
 	case <-ctx.Done():
 		return Network{}, fmt.Errorf("no network yet: %w", context.Cause(ctx))
 	}
 }
 
+// ended is why the link is over; valid once over is closed.
 func (s *Subscriber) ended() error {
 	if s.err != nil {
 		return s.err
@@ -193,6 +195,7 @@ const lastFrame = time.Second
 
 // finish lets the last frames out, closes the line and waits for everything.
 func (s *Subscriber) finish() {
+	close(s.over)
 	s.open.Store(false)
 	cut := time.AfterFunc(lastFrame, func() { s.line.Close() })
 	s.outbox <- nil

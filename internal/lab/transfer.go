@@ -40,7 +40,7 @@ func (s *Subscriber) during(ctx context.Context) (context.Context, context.Cance
 	ctx, cancel := context.WithCancelCause(ctx)
 	go func() {
 		select {
-		case <-s.done:
+		case <-s.over:
 			cancel(s.ended())
 		case <-ctx.Done():
 		}
@@ -48,8 +48,13 @@ func (s *Subscriber) during(ctx context.Context) (context.Context, context.Cance
 	return ctx, func() { cancel(nil) }
 }
 
-// why is err, or what ended ctx and caused it.
-func why(ctx context.Context, err error) error {
+// why is what lies behind err: the link's end, or what ended ctx.
+func (s *Subscriber) why(ctx context.Context, err error) error {
+	select {
+	case <-s.over:
+		return s.ended()
+	default:
+	}
 	if cause := context.Cause(ctx); cause != nil {
 		return cause
 	}
@@ -73,7 +78,7 @@ func (s *Subscriber) Download(ctx context.Context, c *http.Client, from netip.Ad
 	}
 	resp, err := c.Do(req)
 	if err != nil {
-		return fmt.Errorf("GET %v: %w", req.URL, why(ctx, err))
+		return fmt.Errorf("GET %v: %w", req.URL, s.why(ctx, err))
 	}
 	defer resp.Body.Close()
 	if resp.StatusCode != http.StatusOK {
@@ -81,7 +86,7 @@ func (s *Subscriber) Download(ctx context.Context, c *http.Client, from netip.Ad
 	}
 	check := NewCheck()
 	if _, err := io.Copy(io.MultiWriter(check, octetCount{&s.moved.down}), resp.Body); err != nil {
-		return fmt.Errorf("GET %v: after %d octets: %w", req.URL, check.N, why(ctx, err))
+		return fmt.Errorf("GET %v: after %d octets: %w", req.URL, check.N, s.why(ctx, err))
 	}
 	if check.N != size {
 		return fmt.Errorf("GET %v: %d octets came, not %d", req.URL, check.N, size)
@@ -104,12 +109,12 @@ func (s *Subscriber) Upload(ctx context.Context, c *http.Client, to netip.Addr, 
 	req.ContentLength = size
 	resp, err := c.Do(req)
 	if err != nil {
-		return fmt.Errorf("PUT %v: %w", req.URL, why(ctx, err))
+		return fmt.Errorf("PUT %v: %w", req.URL, s.why(ctx, err))
 	}
 	defer resp.Body.Close()
 	answer, err := io.ReadAll(io.LimitReader(resp.Body, 1<<10))
 	if err != nil {
-		return fmt.Errorf("PUT %v: %w", req.URL, why(ctx, err))
+		return fmt.Errorf("PUT %v: %w", req.URL, s.why(ctx, err))
 	}
 	if want := fmt.Sprintf("%d %s\n", size, hex.EncodeToString(sum.Sum(nil))); resp.StatusCode != http.StatusOK || string(answer) != want {
 		return fmt.Errorf("PUT %v: %w: %s, %q", req.URL, errCorrupt, resp.Status, answer)
@@ -147,7 +152,7 @@ func (s *Subscriber) Fetch(ctx context.Context, c *http.Client, url string) (f F
 	}
 	resp, err := c.Do(req)
 	if err != nil {
-		return f, fmt.Errorf("GET %s: %w", url, why(ctx, err))
+		return f, fmt.Errorf("GET %s: %w", url, s.why(ctx, err))
 	}
 	defer resp.Body.Close()
 	sum, same := sha256.New(), &sameStream{check: NewCheck()}
@@ -155,7 +160,7 @@ func (s *Subscriber) Fetch(ctx context.Context, c *http.Client, url string) (f F
 	f.Octets, err = io.Copy(io.MultiWriter(sum, same, octetCount{&s.moved.down}), resp.Body)
 	f.SHA256, f.Stream = hex.EncodeToString(sum.Sum(nil)), f.Octets > 0 && !same.differs
 	if err != nil {
-		return f, fmt.Errorf("GET %s: after %d octets: %w", url, f.Octets, why(ctx, err))
+		return f, fmt.Errorf("GET %s: after %d octets: %w", url, f.Octets, s.why(ctx, err))
 	}
 	return f, nil
 }
