@@ -105,6 +105,7 @@ type labRun struct {
 	o        labOptions
 	internet netip.Addr
 	pool     *frame.Pool // of the access concentrator and the users
+	acPort   ether.Port
 	ac       *lab.AC
 	gw       *gateway.Gateway
 	gwPool   *frame.Pool
@@ -131,15 +132,14 @@ func (e *env) runLab(ctx context.Context, o labOptions) (err error) {
 		pool: frame.NewPool(1<<14 + o.users*512),
 	}
 	hub := ether.NewHub()
-	acPort := hub.Port("lab-isp", pppoe.MAC{0x02, 0, 0x5e, 0, 0, 0x01}, l.pool)
+	l.acPort = hub.Port("lab-isp", pppoe.MAC{0x02, 0, 0x5e, 0, 0, 0x01}, l.pool)
 	cfg := lab.ACConfig{Auth: []ppp.AuthMethod{ppp.AuthCHAPMD5}, Secret: o.secret, Internet: l.internet}
 	if o.loss > 0 {
 		cfg.Echo = time.Second // a PADT may be lost: who is gone is found out soon
 	}
-	l.ac, err = lab.NewAC(acPort, l.pool, cfg)
+	l.ac, err = lab.NewAC(l.acPort, l.pool, cfg)
 	if err != nil {
-		acPort.Close()
-		return err
+		return errors.Join(err, l.acPort.Close())
 	}
 	defer l.ac.Close()
 	socket, err := control.Listen(o.socket)

@@ -14,7 +14,7 @@ import (
 
 // labLosses is what did not come through, and why.
 type labLosses struct {
-	queue uint64 // dropped by the gateway's queues, as TCP needs it to find its rate
+	queue uint64 // dropped by full queues, as TCP needs it to find its rate
 	other uint64 // by anything else: that is not meant to happen
 	what  string // the first kind of the latter
 }
@@ -45,8 +45,10 @@ func (l *labRun) losses() (n labLosses) {
 	}
 	n.add(l.ac.Counters().NoBuffer, "no buffer at the access concentrator")
 	for _, u := range l.gw.Uplinks() {
-		n.add(u.Port.RxDropped+u.Port.TxDropped+u.Port.RxTruncated, "dropped by the port")
+		n.queue += u.Port.RxDropped // as a switch does whose queue is full
+		n.add(u.Port.TxDropped+u.Port.RxTruncated, "dropped by the port")
 	}
+	n.queue += l.acPort.Counters().RxDropped
 	return n
 }
 

@@ -221,7 +221,7 @@ func (a *AC) drainLink(now time.Time, s *acSession) {
 				a.authenticated(s, out.Name)
 			}
 		case ppp.AddressRequest:
-			s.link.Address(now, out.ID, ppp.Assignment{Peer: a.assign(s, out.Asked)})
+			s.link.Address(now, out.ID, ppp.Assignment{Peer: a.assign(s, out.Name, out.Asked)})
 		case ppp.NetworkUp:
 			s.open.Store(true)
 			a.counters.networks.Add(1)
@@ -246,16 +246,16 @@ func (a *AC) authenticated(s *acSession, name string) {
 	a.cfg.Event(ACEvent{Kind: "authenticated", Session: s.info()})
 }
 
-// assign finds an address for s: the one it asks for if that is free, or the
-// next of the pool; the zero Addr if none is.
-func (a *AC) assign(s *acSession, asked netip.Addr) netip.Addr {
+// assign finds an address for s: its user's own, else the one it asks for if that
+// is free, or the next of the pool; the zero Addr if none is.
+func (a *AC) assign(s *acSession, user string, asked netip.Addr) netip.Addr {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if s.address.IsValid() {
 		return s.address
 	}
 	give := netip.Addr{}
-	if own := a.cfg.Address(s.user); own.IsValid() {
+	if own := a.cfg.Address(user); own.IsValid() {
 		if a.byAddr[own] == nil { // one at a time: the address is his, and he has it
 			give = own
 		}
