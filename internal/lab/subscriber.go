@@ -99,11 +99,6 @@ func NewSubscriber(ln line.Line, pool *frame.Pool, cfg SubscriberConfig) *Subscr
 		}
 	}
 	s.link = ppp.NewLink(lc)
-	if cfg.Async {
-		// The peer may send as we ask from the moment it says so in its Ack,
-		// and what it sends next may be read together with that Ack.
-		ln.SetParams(hdlc.Default, cfg.ACCM)
-	}
 	s.read.Go(s.readLine)
 	s.wrote.Go(s.writeLine)
 	go s.loop()
