@@ -32,6 +32,13 @@ type options struct {
 	binary   string // tributary
 	out      string // file to write, or none
 	profile  string // folder for profiles, or none
+	only     []string
+
+	scaleLines int // of the scale measurement
+	atOnce     int // of them between connect and LCP open
+	roundLines int // of each round of growth
+	growth     int // rounds
+	echo       time.Duration
 }
 
 func main() {
@@ -60,7 +67,7 @@ func run(args []string) error {
 		if err := makeWorld(); err != nil {
 			return err
 		}
-		return measureAll(opts)
+		return measureOnly(&opts)
 	}
 	if opts.binary == "" {
 		dir, err := os.MkdirTemp("", "bench")
@@ -103,9 +110,16 @@ func parseOptions(args []string) (options, error) {
 	f.StringVar(&o.binary, "tributary", "", "the gateway's binary; built from this tree if not given")
 	f.StringVar(&o.out, "o", "", "file to write the results to, as Markdown")
 	f.StringVar(&o.profile, "profile", "", "folder for perf's view of the gateway, one text for each row")
+	only := f.String("only", strings.Join(allMeasurements, ","), "what to measure")
+	f.IntVar(&o.scaleLines, "scale-lines", 50000, "lines of the scale measurement, or as many as there may be descriptors")
+	f.IntVar(&o.atOnce, "scale-at-once", 1000, "of them being set up at the same time")
+	f.IntVar(&o.roundLines, "scale-round-lines", 5000, "lines of each of its rounds of growth")
+	f.IntVar(&o.growth, "scale-rounds", 10, "rounds of growth")
+	f.DurationVar(&o.echo, "scale-echo", 30*time.Second, "how long the scale measurement watches Echo-Requests; the gateway's default interval is 30s")
 	if err := f.Parse(args); err != nil {
 		return o, err
 	}
+	o.only = strings.Split(*only, ",")
 	var err error
 	if o.lines, err = numbers(lines); err != nil {
 		return o, fmt.Errorf("-lines: %w", err)
@@ -121,6 +135,9 @@ func parseOptions(args []string) (options, error) {
 	o.subjects = strings.Split(subjects, ",")
 	if o.rounds < 1 || o.window < 1 || o.total < 1 || o.burst < 1 || o.duration <= 0 {
 		return o, fmt.Errorf("rounds, window, total, burst and duration are at least one")
+	}
+	if o.scaleLines < 1 || o.atOnce < 1 || o.roundLines < 1 || o.echo <= 0 {
+		return o, fmt.Errorf("scale-lines, scale-at-once, scale-round-lines and scale-echo are at least one")
 	}
 	return o, nil
 }

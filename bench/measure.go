@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"os"
-	"runtime"
 	"slices"
 	"time"
 
@@ -52,11 +51,13 @@ type results struct {
 	took     time.Duration
 }
 
-func measureAll(o options) error {
-	runtime.LockOSThread()
+// measureThroughput is how many frames a second each subject carries, and what a
+// frame costs.
+func measureThroughput(opts *options) (string, error) {
+	o := *opts
 	ac, _, err := startSelf("ac")
 	if err != nil {
-		return err
+		return "", err
 	}
 	defer ac.stop()
 
@@ -71,7 +72,7 @@ func measureAll(o options) error {
 		for _, size := range o.sizes {
 			s, err := measureCeiling(&o, ac, size)
 			if err != nil {
-				return fmt.Errorf("ceiling: %w", err)
+				return "", fmt.Errorf("ceiling: %w", err)
 			}
 			res.ceiling[size] = append(res.ceiling[size], s)
 		}
@@ -79,7 +80,7 @@ func measureAll(o options) error {
 			for _, name := range turn(o.subjects, round) {
 				s, err := measure(&o, ac, name, c)
 				if err != nil {
-					return err
+					return "", err
 				}
 				res.samples[c][name] = append(res.samples[c][name], s)
 				fmt.Fprintf(os.Stderr, "round %d, %7s: %-10s %9.0f frames/s, %7.2f us each, lost %d of %d, strange %d, control %d\n",
@@ -90,15 +91,10 @@ func measureAll(o options) error {
 	res.took = time.Since(res.began)
 	if o.profile != "" {
 		if res.profiles, err = profileAll(&o, ac, res.cells); err != nil {
-			return err
+			return "", err
 		}
 	}
-	text := res.markdown()
-	fmt.Print(text)
-	if o.out != "" {
-		return os.WriteFile(o.out, []byte(text), 0o644)
-	}
-	return nil
+	return res.markdown(), nil
 }
 
 // turn is the subjects in another order for every round, so that none always

@@ -18,9 +18,7 @@ import (
 func (r *results) markdown() string {
 	var b strings.Builder
 	o := &r.opts
-	fmt.Fprintf(&b, `# Results
-
-%s, %v, %s. Other programs kept
+	fmt.Fprintf(&b, `%s, %v, %s. Other programs kept
 %s cores busy meanwhile.
 
     %s

@@ -2,7 +2,10 @@
 
 package main
 
-import "slices"
+import (
+	"slices"
+	"time"
+)
 
 // spread is the middle of some measurements, and how far they lie apart.
 type spread struct{ median, min, max float64 }
@@ -39,4 +42,12 @@ func ratios(a, b []sample, f func(sample) float64) []float64 {
 		}
 	}
 	return xs
+}
+
+// quantile is the value that a part q of sorted lies at or below.
+func quantile(sorted []time.Duration, q float64) time.Duration {
+	if len(sorted) == 0 {
+		return 0
+	}
+	return sorted[min(len(sorted)-1, int(q*float64(len(sorted))))]
 }

@@ -107,29 +107,38 @@ func (r *running) tributary(binary string, n int) error {
 		return err
 	}
 	r.cleanUp = func() { _ = os.RemoveAll(dir) }
-	const port = 2323
-	text := fmt.Sprintf(`uplinks:
-  - name: isp
-    interface: %s
-lines:
-  - name: bench
-    tcp: {listen: "127.0.0.1:%d"}
-    uplink: isp
-control: {socket: %s/control.sock}
-log: {level: warn}
-state_dir: %s/state
-`, userEnd, port, dir, dir)
-	file := filepath.Join(dir, "tributary.yaml")
-	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
-		return err
-	}
-	p, err := startProcess(exec.Command(binary, "run", "-c", file))
+	p, err := startGateway(binary, dir, "", "")
 	if err != nil {
 		return err
 	}
 	r.processes = append(r.processes, p)
-	return r.dial(port, n)
+	return r.dial(gatewayPort, n)
 }
+
+const gatewayPort = 2323
+
+// startGateway starts the gateway with a group of TCP lines, all defaults but
+// for what is given of the uplink and of the listener, as YAML within braces. Its
+// files are in dir.
+func startGateway(binary, dir, uplink, listener string) (*process, error) {
+	text := fmt.Sprintf(`uplinks:
+  - {name: isp, interface: %s%s}
+lines:
+  - name: bench
+    tcp: {listen: "127.0.0.1:%d"%s}
+    uplink: isp
+control: {socket: %s}
+log: {level: warn}
+state_dir: %s/state
+`, userEnd, uplink, gatewayPort, listener, controlSocket(dir), dir)
+	file := filepath.Join(dir, "tributary.yaml")
+	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+		return nil, err
+	}
+	return startProcess(exec.Command(binary, "run", "-c", file))
+}
+
+func controlSocket(dir string) string { return filepath.Join(dir, "control.sock") }
 
 // floor is the bare forwarder.
 func (r *running) floor(n, payload int) error {

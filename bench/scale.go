@@ -1,0 +1,493 @@
+//go:build linux
+
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// The scale measurement: very many lines, each with a session of its own and LCP
+// open, in one gateway. How fast they come up, what they cost while nothing but
+// Echo-Requests goes over them, how fast they are all ended, and whether anything
+// is left of them.
+
+// scaleBound is how long one phase may take before the measurement gives up.
+const scaleBound = 2 * time.Minute
+
+// settle is how long the gateway is left alone before its idle memory is read: the
+// Go runtime gives back what a burst needed in the minutes after it.
+const settle = 10 * time.Second
+
+// spareFiles is what a process needs besides its lines: connections that linger,
+// the control socket, the journal.
+const spareFiles = 1000
+
+// scale is a gateway, its users and the access concentrator.
+type scale struct {
+	opts      *options
+	dir       string
+	gw, ac    *process
+	board     *board
+	crowd     *crowd
+	lines     int
+	base      memory // before the first line
+	report    scaleReport
+	connected time.Time
+}
+
+// memory is what a process has of the machine.
+type memory struct {
+	rss   int // octets
+	files int
+}
+
+// scaleReport is what came out.
+type scaleReport struct {
+	lines, asked int // measured, and wanted
+	limit        uint64
+	setUp        setUpReport
+	up, idle     memory // at once after set-up, and later
+	base         memory
+	steady       []steadyReport
+	hangUp       endReport
+	stop         endReport
+	exit         time.Duration // from SIGTERM
+	growth       []growthRound
+	roundLines   int
+	uplink       map[string]uint64
+	machine      float64
+}
+
+type setUpReport struct {
+	took        time.Duration
+	p50, p99    time.Duration
+	atOnce      int
+	cpu, ac, me time.Duration
+	again       int
+}
+
+func (r setUpReport) rate(lines int) float64 { return float64(lines) / r.took.Seconds() }
+
+type steadyReport struct {
+	name       string
+	took       time.Duration
+	cpu        time.Duration
+	asked      uint64 // Echo-Requests of the gateway's that the AC answered
+	sent, back uint64 // Echo-Requests of the AC's, and replies
+	stillUp    int
+}
+
+type endReport struct {
+	padts, terms int
+	took         time.Duration // from the first hang-up to the last PADT
+	cpu          time.Duration
+	missing      int
+	lost         uint64
+}
+
+type growthRound struct {
+	up, down memory
+	rate     float64
+	end      time.Duration
+	missing  int
+}
+
+func measureScale(o *options) (string, error) {
+	s := &scale{opts: o, lines: o.scaleLines}
+	s.report.asked = o.scaleLines
+	if err := s.raiseFiles(); err != nil {
+		return "", err
+	}
+	began := time.Now()
+	machineBefore, err := machineTime()
+	if err != nil {
+		return "", err
+	}
+	mine := func() (time.Duration, error) { return cpuTime(os.Getpid()) }
+	meBefore, _ := mine()
+
+	if err := s.start(); err != nil {
+		s.cleanUp()
+		return "", err
+	}
+	defer s.cleanUp()
+	for _, phase := range []func() error{s.setUp, s.idle, s.steady, s.hangUpAll, s.grow, s.stopAll} {
+		if err := phase(); err != nil {
+			if dead := s.gw.alive(); dead != nil {
+				err = fmt.Errorf("%w; %w", err, dead)
+			}
+			return "", err
+		}
+	}
+	machineAfter, err := machineTime()
+	if err != nil {
+		return "", err
+	}
+	meAfter, _ := mine()
+	acTime, _ := cpuTime(s.ac.cmd.Process.Pid)
+	usage, _ := s.gw.cmd.ProcessState.SysUsage().(*syscall.Rusage)
+	var gw time.Duration
+	if usage != nil {
+		gw = time.Duration(usage.Utime.Nano() + usage.Stime.Nano())
+	}
+	s.report.machine = max(0, (machineAfter-machineBefore-(meAfter-meBefore)-acTime-gw).Seconds()/time.Since(began).Seconds())
+	return s.report.markdown(o), nil
+}
+
+// raiseFiles makes room for the descriptors of all lines in this process and its
+// children, or takes fewer lines where it may not.
+func (s *scale) raiseFiles() error {
+	var l unix.Rlimit
+	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &l); err != nil {
+		return err
+	}
+	need := uint64(s.lines + spareFiles)
+	if l.Max < need {
+		// Only whoever may override resource limits can.
+		if unix.Setrlimit(unix.RLIMIT_NOFILE, &unix.Rlimit{Cur: need, Max: need}) == nil {
+			l.Max = need
+		}
+	}
+	l.Cur = l.Max
+	if err := unix.Setrlimit(unix.RLIMIT_NOFILE, &l); err != nil {
+		return err
+	}
+	s.report.limit = l.Max
+	s.lines = min(s.lines, int(l.Max)-spareFiles)
+	if s.lines < 1 {
+		return fmt.Errorf("the limit of %d descriptors is too low", l.Max)
+	}
+	s.report.lines = s.lines
+	return nil
+}
+
+func (s *scale) start() (err error) {
+	if s.dir, err = os.MkdirTemp("", "bench"); err != nil {
+		return err
+	}
+	path := filepath.Join(s.dir, "board")
+	if s.board, err = openBoard(path); err != nil {
+		return err
+	}
+	if s.ac, _, err = startSelf("ac", "-lcp", path); err != nil {
+		return err
+	}
+	// Padding: a connection that is closed has its line's slot for a moment yet.
+	s.gw, err = startGateway(s.opts.binary, s.dir, ", padi_rate: 1000000", fmt.Sprintf(", max: %d", s.lines+spareFiles))
+	if err != nil {
+		return err
+	}
+	if s.crowd, err = newCrowd(gatewayPort, s.lines); err != nil {
+		return err
+	}
+	if err := waitForPort(gatewayPort, s.gw); err != nil {
+		return err
+	}
+	s.base, err = memoryOf(s.gw.cmd.Process.Pid)
+	s.report.base = s.base
+	return err
+}
+
+func (s *scale) cleanUp() {
+	if s.crowd != nil {
+		s.crowd.close()
+	}
+	for _, p := range []*process{s.gw, s.ac} {
+		if p != nil {
+			p.stop()
+		}
+	}
+	_ = os.RemoveAll(s.dir)
+}
+
+// waitForPort waits until somebody listens there.
+func waitForPort(port int, p *process) error {
+	for give := time.Now().Add(startUp); ; time.Sleep(20 * time.Millisecond) {
+		fd, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+		if err != nil {
+			return err
+		}
+		err = unix.Connect(fd, &unix.SockaddrInet4{Port: port, Addr: [4]byte{127, 0, 0, 1}})
+		_ = unix.Close(fd)
+		if err == nil {
+			return nil
+		}
+		if dead := p.alive(); dead != nil {
+			return dead
+		}
+		if time.Now().After(give) {
+			return fmt.Errorf("nobody listens on port %d: %w", port, err)
+		}
+	}
+}
+
+func say(format string, args ...any) { fmt.Fprintf(os.Stderr, "scale: "+format+"\n", args...) }
+
+// setUp brings all lines up.
+func (s *scale) setUp() (err error) {
+	r := &s.report.setUp
+	r.atOnce = s.opts.atOnce
+	cpu, ac, me := s.clocks()
+	began := monotonic()
+	if err := s.crowd.dial(r.atOnce, scaleBound); err != nil {
+		s.tell()
+		return fmt.Errorf("set-up: %w", err)
+	}
+	r.took = monotonic() - began
+	cpu2, ac2, me2 := s.clocks()
+	r.cpu, r.ac, r.me, r.again = cpu2-cpu, ac2-ac, me2-me, s.crowd.count.again
+	slices.Sort(s.crowd.setUp)
+	r.p50, r.p99 = quantile(s.crowd.setUp, 0.5), quantile(s.crowd.setUp, 0.99)
+	s.report.up, err = memoryOf(s.gw.cmd.Process.Pid)
+	say("%d lines up in %v: %.0f a second, %v and %v of a line at p50 and p99, %d asked again, %d KiB resident a line", s.lines,
+		r.took.Round(time.Millisecond), r.rate(s.lines), r.p50.Round(time.Microsecond), r.p99.Round(time.Microsecond), r.again, s.perLine(s.report.up)>>10)
+	return err
+}
+
+// tell asks the gateway what it thinks has happened, for whoever looks for a fault.
+func (s *scale) tell() {
+	say("board: opened %d closed %d lcp open %d, frames the AC's socket had no room for %d", s.board.opened.Load(), s.board.closed.Load(),
+		s.board.lcpOpen.Load(), s.board.lost.Load())
+	if u, err := s.uplink(); err == nil {
+		say("gateway: %v", u)
+	} else {
+		say("gateway: %v", err)
+	}
+}
+
+// uplink is the counters of the gateway's uplink.
+func (s *scale) uplink() (map[string]uint64, error) {
+	text, err := s.ask("uplinks", "--json")
+	if err != nil {
+		return nil, err
+	}
+	var us []struct {
+		Sessions, Discovering uint64
+		Discovery, Dropped    map[string]uint64
+		Port                  map[string]uint64
+	}
+	if err := json.Unmarshal(text, &us); err != nil || len(us) != 1 {
+		return nil, fmt.Errorf("uplinks --json: %v: %.200s", err, text)
+	}
+	all := map[string]uint64{"sessions": us[0].Sessions, "discovering": us[0].Discovering}
+	for _, m := range []map[string]uint64{us[0].Discovery, us[0].Dropped, us[0].Port} {
+		for k, v := range m {
+			if v != 0 {
+				all[k] = v
+			}
+		}
+	}
+	return all, nil
+}
+
+// ask runs one of the gateway's reading commands.
+func (s *scale) ask(args ...string) ([]byte, error) {
+	cmd := exec.Command(s.opts.binary, append(args, "--socket", controlSocket(s.dir))...)
+	var stderr bytes.Buffer
+	cmd.Stderr = &stderr
+	text, err := cmd.Output()
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w: %s", args[0], err, stderr.String())
+	}
+	return text, nil
+}
+
+func (s *scale) perLine(m memory) int { return (m.rss - s.base.rss) / s.lines }
+
+func (s *scale) clocks() (gw, ac, me time.Duration) {
+	gw, _ = cpuTime(s.gw.cmd.Process.Pid)
+	ac, _ = cpuTime(s.ac.cmd.Process.Pid)
+	me, _ = cpuTime(os.Getpid())
+	return gw, ac, me
+}
+
+// idle reads the memory when the burst is over.
+func (s *scale) idle() (err error) {
+	if err = s.crowd.serveFor(settle); err != nil {
+		return err
+	}
+	s.report.idle, err = memoryOf(s.gw.cmd.Process.Pid)
+	say("%d octets resident a line after %v, %d files", s.perLine(s.report.idle), settle, s.report.idle.files)
+	return err
+}
+
+// steady is one whole period of Echo-Requests: first of the gateway's own, since
+// the AC is silent, and then of the AC's, which the users answer.
+func (s *scale) steady() error {
+	for _, acAsks := range []bool{false, true} {
+		r := steadyReport{name: "the gateway asks a silent AC"}
+		if acAsks {
+			r.name = "the AC asks, the users answer"
+			s.board.echoEvery.Store(int64(s.opts.echo))
+		}
+		asked, sent, back := s.board.asked.Load(), s.board.echoSent.Load(), s.board.answered.Load()
+		cpu, _, _ := s.clocks()
+		began := monotonic()
+		if err := s.crowd.serveFor(s.opts.echo); err != nil {
+			return err
+		}
+		r.took = monotonic() - began
+		cpu2, _, _ := s.clocks()
+		s.board.echoEvery.Store(0)
+		// What was asked last is answered soon.
+		if err := s.crowd.serveFor(200 * time.Millisecond); err != nil {
+			return err
+		}
+		r.cpu, r.asked = cpu2-cpu, s.board.asked.Load()-asked
+		r.sent, r.back, r.stillUp = s.board.echoSent.Load()-sent, s.board.answered.Load()-back, s.crowd.count.up
+		s.report.steady = append(s.report.steady, r)
+		say("%s for %v: %.2f %% of a core, %d asked by it, %d by the AC, %d answered, %d lines up", r.name, r.took.Round(time.Second),
+			100*r.cpu.Seconds()/r.took.Seconds(), r.asked, r.sent, r.back, r.stillUp)
+		if r.stillUp != s.lines {
+			s.tell()
+		}
+	}
+	m, err := memoryOf(s.gw.cmd.Process.Pid)
+	if err != nil {
+		return err
+	}
+	if m.rss < s.report.idle.rss {
+		s.report.idle = m
+	}
+	say("%d octets resident a line then", s.perLine(m))
+	return nil
+}
+
+// hangUpAll has all users hang up at once.
+func (s *scale) hangUpAll() (err error) {
+	s.report.uplink, err = s.uplink()
+	if err != nil {
+		return err
+	}
+	say("gateway: %v", s.report.uplink)
+	s.report.hangUp, err = s.end(func() error { s.crowd.hangUp(); return nil })
+	return err
+}
+
+// end does what ends all sessions and waits for their PADTs.
+func (s *scale) end(do func() error) (r endReport, err error) {
+	want, terms, lost := s.board.opened.Load(), s.board.terminated.Load(), s.board.lost.Load()
+	closed := s.board.closed.Load()
+	cpu, _, _ := s.clocks()
+	began := monotonic()
+	if err := do(); err != nil {
+		return r, err
+	}
+	// The gateway may go on with one thing or another behind its last PADT; a
+	// silence of some seconds is what says that nothing more comes.
+	const silence = 6 * time.Second
+	heard, seen := monotonic(), s.board.closed.Load()
+	for s.board.closed.Load() < want && monotonic()-heard < silence {
+		if err := s.crowd.serve(5 * time.Millisecond); err != nil {
+			return r, err
+		}
+		if n := s.board.closed.Load(); n != seen {
+			heard, seen = monotonic(), n
+		}
+	}
+	r.padts, r.missing = int(s.board.closed.Load()-closed), int(want-s.board.closed.Load())
+	r.took = time.Duration(s.board.lastPADT.Load()) - began
+	r.terms, r.lost = int(s.board.terminated.Load()-terms), s.board.lost.Load()-lost
+	if cpu2, _, _ := s.clocks(); cpu2 > 0 {
+		r.cpu = cpu2 - cpu
+	}
+	say("%d PADTs in %v, %d missing, %d Terminate-Requests, %d frames the AC's socket had no room for", r.padts, r.took.Round(time.Millisecond), r.missing, r.terms, r.lost)
+	if r.missing > 0 {
+		s.tell()
+	}
+	return r, nil
+}
+
+// grow brings up and hangs up again and again, and looks at what is left.
+func (s *scale) grow() error {
+	n := min(s.opts.roundLines, s.lines)
+	s.report.roundLines = n
+	all := s.crowd.users
+	defer func() { s.crowd.users = all }()
+	s.crowd.users = all[:n]
+	for i := range s.opts.growth {
+		var g growthRound
+		began := monotonic()
+		if err := s.crowd.dial(s.opts.atOnce, scaleBound); err != nil {
+			s.tell()
+			return fmt.Errorf("round %d: %w", i+1, err)
+		}
+		g.rate = float64(n) / (monotonic() - began).Seconds()
+		var err error
+		if g.up, err = memoryOf(s.gw.cmd.Process.Pid); err != nil {
+			return err
+		}
+		e, err := s.end(func() error { s.crowd.hangUp(); return nil })
+		if err != nil {
+			return err
+		}
+		g.end, g.missing = e.took, e.missing
+		if err := s.crowd.serveFor(2 * time.Second); err != nil { // connections linger for one
+			return err
+		}
+		if g.down, err = memoryOf(s.gw.cmd.Process.Pid); err != nil {
+			return err
+		}
+		s.report.growth = append(s.report.growth, g)
+		say("round %d: %d lines, %.0f a second, %d KiB with, %d KiB and %d files without", i+1, n, g.rate, g.up.rss>>10, g.down.rss>>10, g.down.files)
+	}
+	return nil
+}
+
+// stopAll brings all up once more and stops the gateway.
+func (s *scale) stopAll() error {
+	if err := s.crowd.dial(s.opts.atOnce, scaleBound); err != nil {
+		s.tell()
+		return fmt.Errorf("before the stop: %w", err)
+	}
+	var began time.Duration
+	var err error
+	s.report.stop, err = s.end(func() error {
+		began = monotonic()
+		return s.gw.cmd.Process.Signal(syscall.SIGTERM)
+	})
+	if err != nil {
+		return err
+	}
+	if err := s.crowd.serveUntil(scaleBound, func() bool { return s.gw.alive() != nil }); err != nil {
+		return err
+	}
+	s.report.exit = monotonic() - began
+	say("the gateway has ended %v after SIGTERM; %d of %d users were hung up", s.report.exit.Round(time.Millisecond), s.crowd.count.hungUp, s.lines)
+	if text := s.gw.stderr.String(); text != "" {
+		say("it said: %.2000s", text)
+	}
+	return nil
+}
+
+// memoryOf is a process's resident memory and its descriptors.
+func memoryOf(pid int) (m memory, err error) {
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/statm", pid))
+	if err != nil {
+		return m, err
+	}
+	f := strings.Fields(string(text))
+	if len(f) < 2 {
+		return m, fmt.Errorf("statm is %q", text)
+	}
+	pages, err := strconv.Atoi(f[1])
+	if err != nil {
+		return m, fmt.Errorf("statm: %w", err)
+	}
+	m.rss = pages * os.Getpagesize()
+	files, err := os.ReadDir(fmt.Sprintf("/proc/%d/fd", pid))
+	m.files = len(files)
+	return m, err
+}
