@@ -70,7 +70,7 @@ func (a *AC) sort(b *frame.Buf) (f acFrame, to destination) {
 	}
 	f = acFrame{hdr: hdr, buf: b}
 	if hdr.Type == ether.TypeDiscovery {
-		b.TrimFront(hdr.Len())
+		b.TrimFront(b.Len() - len(payload))
 		return f, toLoop
 	}
 	h, inner, err := pppoe.ParseHeader(payload)
@@ -91,7 +91,7 @@ func (a *AC) sort(b *frame.Buf) (f acFrame, to destination) {
 	case p != ppp.ProtoIPv4 || !f.s.open.Load():
 		// A packet that comes before the network is open may be behind the
 		// control packet that opens it, so it stays behind it.
-		b.TrimFront(hdr.Len() + pppoe.HeaderLen)
+		b.TrimFront(b.Len() - len(payload) + pppoe.HeaderLen)
 		b.SetLen(len(inner)) // without the padding of Ethernet
 		return f, toLoop
 	case !a.owns(f.s, packet):

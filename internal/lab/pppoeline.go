@@ -204,7 +204,7 @@ func (l *pppoeLine) mine(b *frame.Buf) bool {
 	if err != nil || h.Code != pppoe.SessionStage || h.SessionID != l.sess.SessionID {
 		return false
 	}
-	return b.TrimFront(hdr.Len()+pppoe.HeaderLen) && b.SetLen(len(inner))
+	return b.TrimFront(b.Len()-len(payload)+pppoe.HeaderLen) && b.SetLen(len(inner))
 }
 
 // Write is line.Line's.
