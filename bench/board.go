@@ -45,9 +45,6 @@ func openBoard(path string) (*board, error) {
 	return (*board)(unsafe.Pointer(&b[0])), nil // for the life of the process
 }
 
-// open is how many sessions are open.
-func (b *board) open() int { return int(b.opened.Load() - b.closed.Load()) }
-
 // countLost adds what the kernel has dropped on a packet socket since the last call.
 func (b *board) countLost(fd int) {
 	if st, err := unix.GetsockoptTpacketStats(fd, unix.SOL_PACKET, unix.PACKET_STATISTICS); err == nil {

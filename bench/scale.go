@@ -36,15 +36,14 @@ const spareFiles = 1000
 
 // scale is a gateway, its users and the access concentrator.
 type scale struct {
-	opts      *options
-	dir       string
-	gw, ac    *process
-	board     *board
-	crowd     *crowd
-	lines     int
-	base      memory // before the first line
-	report    scaleReport
-	connected time.Time
+	opts   *options
+	dir    string
+	gw, ac *process
+	board  *board
+	crowd  *crowd
+	lines  int
+	base   memory // before the first line
+	report scaleReport
 }
 
 // memory is what a process has of the machine.
