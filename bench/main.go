@@ -13,6 +13,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strconv"
 	"strings"
 	"time"
@@ -64,6 +65,9 @@ func run(args []string) error {
 	}
 	if binary := os.Getenv(envInside); binary != "" {
 		opts.binary = binary
+		// It is the parent, the load and the one with the priority: the
+		// programs it starts end with the thread that started them.
+		runtime.LockOSThread()
 		if err := makeWorld(); err != nil {
 			return err
 		}

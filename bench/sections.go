@@ -5,7 +5,6 @@ package main
 import (
 	"fmt"
 	"os"
-	"runtime"
 	"strings"
 )
 
@@ -21,8 +20,6 @@ const (
 var allMeasurements = []string{throughputName, latencyName, isolationName, scaleName}
 
 func measureOnly(o *options) error {
-	// The programs that are started end with the thread that started them.
-	runtime.LockOSThread()
 	for _, name := range o.only {
 		var text string
 		var err error

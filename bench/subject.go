@@ -33,6 +33,7 @@ type running struct {
 	fds       []int // the load's end of each line
 	trains    []*train
 	processes []*process
+	dir       string // of the gateway's files
 	cleanUp   func()
 }
 
@@ -106,7 +107,7 @@ func (r *running) tributary(binary string, n int) error {
 	if err != nil {
 		return err
 	}
-	r.cleanUp = func() { _ = os.RemoveAll(dir) }
+	r.dir, r.cleanUp = dir, func() { _ = os.RemoveAll(dir) }
 	p, err := startGateway(binary, dir, "", "")
 	if err != nil {
 		return err

@@ -119,6 +119,10 @@ func numberOf(p []byte) (uint64, bool) {
 	return binary.BigEndian.Uint64(info), true
 }
 
+// putNumber and number are the number in an Ethernet frame of the load's.
+func putNumber(f []byte, n uint64) { binary.BigEndian.PutUint64(f[ethOverhead+2:], n) }
+func number(f []byte) uint64       { return binary.BigEndian.Uint64(f[ethOverhead+2:]) }
+
 // train is the frames that one line sends, made once and sent in a circle: so
 // the load costs the machine little more than its system calls.
 type train struct {
@@ -203,7 +207,8 @@ func (t tally) minus(o tally) tally {
 type returns struct {
 	train  *train
 	tally  tally
-	expect uint64 // the next frame that ought to come back
+	expect uint64         // the next frame that ought to come back
+	back   func(i uint64) // told of each frame that has, by its number; nil if nobody asks
 }
 
 func (r *returns) underWay() int { return int(r.tally.sent - r.expect) }
@@ -224,8 +229,7 @@ func (r *returns) one(f []byte) {
 	t := r.train
 	cars := uint64(t.cars())
 	if k := r.expect % cars; r.underWay() > 0 && (bytes.Equal(f, t.body[k]) || bytes.Equal(f, t.also[k])) {
-		r.expect++
-		r.tally.returned++
+		r.returned(r.expect)
 		return
 	}
 	// Something is amiss, so this path may take its time.
@@ -246,8 +250,15 @@ func (r *returns) one(f []byte) {
 		return
 	}
 	r.tally.lost += skipped
+	r.returned(r.expect + skipped)
+}
+
+func (r *returns) returned(i uint64) {
 	r.tally.returned++
-	r.expect += skipped + 1
+	r.expect = i + 1
+	if r.back != nil {
+		r.back(i)
+	}
 }
 
 // giveUp counts all that is under way as lost.
