@@ -36,7 +36,10 @@ func makeFCSTables() (t [8][256]uint16) {
 // A sender complements the result and sends it "least significant octet first
 // (the coefficient of the highest term)" (RFC 1662 section 3.1); a receiver
 // runs it over the FCS too and compares with GoodFCS16.
-func FCS16(fcs uint16, b []byte) uint16 {
+func FCS16(fcs uint16, b []byte) uint16 { return fcs16(fcs, b) }
+
+// fcs16Slice is FCS16 by tables.
+func fcs16Slice(fcs uint16, b []byte) uint16 {
 	t := &fcsTables
 	for len(b) >= 8 {
 		x := binary.LittleEndian.Uint64(b) ^ uint64(fcs)

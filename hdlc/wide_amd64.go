@@ -1,0 +1,26 @@
+//go:build !purego
+
+package hdlc
+
+// On amd64, octets are looked at sixteen at a time and the FCS is multiplied,
+// not looked up, in assembler, where the processor can. With the build tag
+// purego, and on other machines, all is done in Go.
+
+// wide says that the processor has all instructions that the assembler uses.
+// They need no more of the system than any program does: no wider registers.
+var wide = cpuid1()&wideFeatures == wideFeatures
+
+// wideFeatures are bits of ECX that CPUID gives for leaf 1: PCLMULQDQ, SSSE3
+// (PSHUFB, PALIGNR) and POPCNT. Processors have them since about 2010.
+const wideFeatures = 1<<1 | 1<<9 | 1<<23
+
+// cpuid1 is ECX of CPUID, leaf 1.
+func cpuid1() (ecx uint32)
+
+// fcs16 is FCS16.
+func fcs16(fcs uint16, b []byte) uint16 {
+	if wide && len(b) >= 16 {
+		return fcs16Fold(fcs, b)
+	}
+	return fcs16Slice(fcs, b)
+}
