@@ -1,9 +1,6 @@
 package hdlc
 
-import (
-	"bytes"
-	"encoding/binary"
-)
+import "bytes"
 
 // Decoder finds the frames in the octets of one line. The zero value is ready,
 // with the default ACCM of 0xffffffff. It holds no buffer of its own.
@@ -148,40 +145,15 @@ func (d *Decoder) seek(src []byte) int {
 	return i + 1
 }
 
-// run copies octets that need no decision: runs of ordinary ones, and escaped
-// ones between them. It returns how many it took, and may leave some for take.
-func (d *Decoder) run(buf, src []byte) (i int) {
-	if d.escaped {
+// run takes octets that need no decision: ordinary ones, and escaped ones between
+// them. It returns how many, and may leave some for take.
+func (d *Decoder) run(buf, src []byte) int {
+	if d.escaped || d.n >= len(buf) {
 		return 0
 	}
-	accm := ^d.keep
-	ctl := controls(accm)
-	n := d.n
-	for i+8 <= len(src) && n+8 <= len(buf) {
-		// All eight are copied, and the next write overwrites those behind the run.
-		x := binary.LittleEndian.Uint64(src[i:])
-		binary.LittleEndian.PutUint64(buf[n:], x)
-		k := ordinary(x, ctl)
-		i += k
-		n += k
-		if k == 8 {
-			continue
-		}
-		switch c := src[i]; {
-		case c == Escape && i+1 < len(src) && src[i+1] != Flag && !named(src[i+1], accm):
-			buf[n] = src[i+1] ^ flip
-			i += 2
-		case c != Escape && c != Flag && !named(c, accm):
-			buf[n] = c
-			i++
-		default:
-			d.n = n
-			return i
-		}
-		n++
-	}
-	d.n = n
-	return i
+	n, taken := unescape(buf[d.n:], src, ^d.keep)
+	d.n += n
+	return taken
 }
 
 // take adds c to the frame. It does nothing and is false when c needs room and

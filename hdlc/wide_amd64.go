@@ -24,3 +24,24 @@ func fcs16(fcs uint16, b []byte) uint16 {
 	}
 	return fcs16Slice(fcs, b)
 }
+
+// escape appends b to dst, which has room for twice its length.
+func escape(dst, b []byte, accm uint32) []byte {
+	if room := dst[len(dst):cap(dst)]; wide && len(b) >= 16 && len(room) >= 2*len(b) {
+		n := escapeBlocks(room, b, accm, &spreads)
+		dst, b = dst[:len(dst)+n], b[len(b)&^15:]
+	}
+	return escapeWords(dst, b, accm)
+}
+
+// unescape is unescapeWords with wider words.
+func unescape(dst, src []byte, accm uint32) (n, taken int) {
+	if wide {
+		n, taken = unescapeBlocks(dst, src, accm, &gathers)
+		if len(src)-taken >= 16 && len(dst)-n >= 16 {
+			return n, taken // stopped at an octet, not for want of them
+		}
+	}
+	m, t := unescapeWords(dst[n:], src[taken:], accm)
+	return n + m, taken + t
+}
