@@ -85,9 +85,9 @@ func function(symbol string) string {
 		return path
 	}
 	switch {
-	case strings.HasPrefix(name, "(*Decoder)"):
+	case strings.HasPrefix(name, "(*Decoder)"), strings.HasPrefix(name, "unescape"):
 		return "hdlc: decode"
-	case strings.HasPrefix(name, "FCS16"):
+	case strings.HasPrefix(name, "FCS16"), strings.HasPrefix(name, "fcs16"):
 		return "hdlc: FCS"
 	}
 	return "hdlc: encode"
