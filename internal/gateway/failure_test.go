@@ -3,6 +3,7 @@ package gateway
 import (
 	"errors"
 	"fmt"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"testing"
@@ -370,4 +371,59 @@ func TestStalledLinesLeaveThePool(t *testing.T) {
 		good.want("a line that moves has its frame")
 		r.end()
 	})
+}
+
+// What cannot be opened is said, and what was opened before is closed again.
+func TestNewFailsCleanly(t *testing.T) {
+	broken := errors.New("broken")
+	good := func(o *Options) *ether.HubPort {
+		p := ether.NewHub().Port("eth1", gwMAC, o.Pool)
+		o.OpenPort = func(string, *frame.Pool) (ether.Port, error) { return p, nil }
+		return p
+	}
+	for _, tc := range []struct {
+		name   string
+		change func(*Options) *ether.HubPort // the port that is to be closed; nil if none was opened
+	}{
+		{"no interface", func(o *Options) *ether.HubPort {
+			o.OpenPort = func(string, *frame.Pool) (ether.Port, error) { return nil, broken }
+			return nil
+		}},
+		{"no listener", func(o *Options) *ether.HubPort {
+			o.Listen = func(config.Lines, *frame.Pool, *slog.Logger) ([]line.Listener, error) { return nil, broken }
+			return good(o)
+		}},
+		{"no state_dir", func(o *Options) *ether.HubPort {
+			o.Config.StateDir = "/dev/null/nowhere"
+			return good(o)
+		}},
+		{"no such uplink", func(o *Options) *ether.HubPort {
+			o.Config.Lines[0].Uplink = "none"
+			return good(o)
+		}},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			o := Options{
+				Config: &config.Config{
+					Uplinks: []config.Uplink{{Name: "isp", Interface: "eth1", PADIRate: 1, MaxPayload: 1492}},
+					Lines:   []config.Lines{{Name: "virtual", Uplink: "isp"}},
+				},
+				Log:  slog.New(slog.DiscardHandler),
+				Pool: frame.NewPool(64),
+				Listen: func(config.Lines, *frame.Pool, *slog.Logger) ([]line.Listener, error) {
+					return []line.Listener{&fakeListener{closed: make(chan struct{})}}, nil
+				},
+			}
+			port := tc.change(&o)
+			g, err := New(o)
+			if g != nil || err == nil {
+				t.Fatalf("New gives %v, %v", g, err)
+			}
+			if port != nil {
+				if _, err := port.WriteBatch(nil); !errors.Is(err, ether.ErrClosed) {
+					t.Errorf("the port was left open: %v", err)
+				}
+			}
+		})
+	}
 }

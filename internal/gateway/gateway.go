@@ -85,42 +85,45 @@ type groupListener struct {
 // New opens everything the configuration names: the ports, the journal, then
 // the listeners. What fails is said before any user is let in, and what was
 // opened is closed again.
-func New(o Options) (g *Gateway, err error) {
-	g = &Gateway{
+func New(o Options) (*Gateway, error) {
+	g := &Gateway{
 		cfg: o.Config, log: o.Log, pool: o.Pool, random: o.Random, jitter: o.Jitter, hostname: o.Hostname, openPort: o.OpenPort,
 		lines: make(map[string]*session), batches: newBatches(),
 	}
-	defer func() {
-		if err != nil {
-			g.closeAll()
-			g = nil
-		}
-	}()
-	if err := g.openPorts(); err != nil {
+	if err := g.open(o.Listen); err != nil {
+		g.closeAll()
 		return nil, err
 	}
+	return g, nil
+}
+
+func (g *Gateway) open(listen func(config.Lines, *frame.Pool, *slog.Logger) ([]line.Listener, error)) error {
+	if err := g.openPorts(); err != nil {
+		return err
+	}
 	var left []journalEntry
-	if o.Config.StateDir != "" {
-		if g.journal, left, err = openJournal(o.Config.StateDir, g.journalFailed); err != nil {
-			return nil, err
+	if g.cfg.StateDir != "" {
+		var err error
+		if g.journal, left, err = openJournal(g.cfg.StateDir, g.journalFailed); err != nil {
+			return err
 		}
 	}
-	for i := range o.Config.Lines {
-		group := &o.Config.Lines[i]
+	for i := range g.cfg.Lines {
+		group := &g.cfg.Lines[i]
 		up := g.uplink(group.Uplink)
 		if up == nil {
-			return nil, fmt.Errorf("lines %s: there is no uplink %q", group.Name, group.Uplink)
+			return fmt.Errorf("lines %s: there is no uplink %q", group.Name, group.Uplink)
 		}
-		ls, err := o.Listen(*group, o.Pool, o.Log)
+		ls, err := listen(*group, g.pool, g.log)
 		if err != nil {
-			return nil, fmt.Errorf("lines %s: %w", group.Name, err)
+			return fmt.Errorf("lines %s: %w", group.Name, err)
 		}
 		for _, l := range ls {
 			g.listeners = append(g.listeners, groupListener{l, group, up})
 		}
 	}
 	g.endOrphans(left)
-	return g, nil
+	return nil
 }
 
 // openPorts opens each interface once, however many uplinks use it.
