@@ -245,9 +245,6 @@ func TestBadLinesHarmNobodyElse(t *testing.T) {
 		l, ok := s.lineOf(endless.LocalAddr().String())
 		return ok && l.Line.Oversize == 1
 	})
-	if l, ok := s.lineOf(flood.LocalAddr().String()); !ok || l.State == "closing" {
-		t.Errorf("the flooding line: %+v, %v", l, ok)
-	}
 
 	for _, c := range append(silent, noise, endless, flood) {
 		c.Close()

@@ -96,6 +96,7 @@ func (c *pppoeClient) send(out pppoe.Send) {
 func (c *pppoeClient) close() error {
 	c.turn(func(now time.Time) {
 		c.over = true
+		c.client.Tick(now) // on a busy machine the clock may come late: what is due comes first
 		c.client.Close(now, "")
 	})
 	return c.port.Close()
