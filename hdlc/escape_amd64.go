@@ -2,14 +2,15 @@
 
 package hdlc
 
-// escapeBlocks escapes what is in src of whole blocks of 16 octets. dst must have
-// room for twice as many. n is how many octets it wrote. shuffles are spreads.
+// escapeBlocks escapes src, if it has 16 octets at least, while there is room for
+// 32 in dst. n is how many octets it wrote, taken how many those were. shuffles
+// are spreads.
 //
 //go:noescape
-func escapeBlocks(dst, src []byte, accm uint32, shuffles *[256][16]byte) (n int)
+func escapeBlocks(dst, src []byte, accm uint32, shuffles *[256][16]byte) (n, taken int)
 
-// unescapeBlocks is unescape, while there are 16 octets in src and room for 16.
-// shuffles are gathers.
+// unescapeBlocks is unescape, if src has 16 octets at least, while there is room
+// for 16 in dst. shuffles are gathers.
 //
 //go:noescape
 func unescapeBlocks(dst, src []byte, accm uint32, shuffles *[256][8]byte) (n, taken int)

@@ -79,16 +79,35 @@ SPLAT(row1, $0x0202020202020202)
 	PAND    TMP, OUT; \
 	PCMPEQB X12, OUT
 
-// func escapeBlocks(dst, src []byte, accm uint32, shuffles *[256][16]byte) (n int)
-TEXT ·escapeBlocks(SB), NOSPLIT, $0-72
+// REST loads the CX octets at SI, under 16, which have more than 16 before and in
+// them, with zeros behind.
+#define REST(OUT, TMP) \
+	LEAQ   ·slide(SB), DX; \
+	SUBQ   CX, DX; \
+	MOVOU  32(DX), TMP; \
+	MOVOU  -16(SI)(CX*1), OUT; \
+	PSHUFB TMP, OUT
+
+// func escapeBlocks(dst, src []byte, accm uint32, shuffles *[256][16]byte) (n, taken int)
+//
+// SI and R11 are where to read and the last place from which 16 octets can be
+// read; DI and R12 where to write and the last place for 32. R13 is how many
+// octets of the block do not count.
+TEXT ·escapeBlocks(SB), NOSPLIT, $0-80
 	MOVQ dst_base+0(FP), DI
+	MOVQ dst_len+8(FP), R12
 	MOVQ src_base+24(FP), SI
-	MOVQ src_len+32(FP), CX
+	MOVQ src_len+32(FP), R11
 	MOVL accm+48(FP), AX
-	CONSTANTS
 	MOVQ shuffles+56(FP), R8
-	SHRQ $4, CX
-	JZ   done
+	CMPQ R11, $16
+	JB   done
+	CMPQ R12, $32
+	JB   done
+	CONSTANTS
+	LEAQ -16(SI)(R11*1), R11
+	LEAQ -32(DI)(R12*1), R12
+	XORL R13, R13
 
 block:
 	MOVOU    (SI), X0
@@ -96,17 +115,37 @@ block:
 	CLASSIFY(X0, X1, X2)
 	PMOVMSKB X1, AX
 	XORL     $0xffff, AX      // a bit for each special octet
-	JNZ      special
+	JNZ      spread
 	MOVOU    X0, (DI)
 	ADDQ     $16, DI
-	DECQ     CX
-	JNZ      block
-	JMP      done
+
+next:
+	CMPQ DI, R12
+	JA   done
+	CMPQ SI, R11
+	JBE  block
+
+	// The rest of src goes the same way, once.
+	MOVQ     R11, CX
+	ADDQ     $16, CX
+	SUBQ     SI, CX
+	JZ       done
+	REST(X0, X1)
+	ADDQ     CX, SI
+	CLASSIFY(X0, X1, X2)
+	PMOVMSKB X1, AX
+	XORL     $0xffff, AX
+	MOVL     $16, R13
+	SUBQ     CX, R13
+	MOVL     $1, BX
+	SHLL     CX, BX
+	DECL     BX
+	ANDL     BX, AX
 
 	// Every octet gets an Escape before it, and a shuffle drops those that are not
 	// wanted: eight octets become eight to sixteen. What is written behind them is
 	// overwritten by the next.
-special:
+spread:
 	PANDN     X10, X1
 	PXOR      X0, X1
 	MOVO      X11, X2
@@ -127,37 +166,43 @@ special:
 	MOVOU     X3, 8(DI)(R9*1)
 	ADDQ      R9, R10
 	LEAQ      16(DI)(R10*1), DI
-	DECQ      CX
-	JNZ       block
+	TESTL     R13, R13
+	JZ        next
+	SUBQ      R13, DI
 
 done:
 	SUBQ dst_base+0(FP), DI
 	MOVQ DI, n+64(FP)
+	SUBQ src_base+24(FP), SI
+	MOVQ SI, taken+72(FP)
 	RET
 
 // func unescapeBlocks(dst, src []byte, accm uint32, shuffles *[256][8]byte) (n, taken int)
 //
 // SI and R11 are where to read and the last place from which 16 octets can be
 // read; DI and R12 the same for writing. X9 is ff where the block before this
-// one had an Escape.
+// one had an Escape. R13 has a bit for each octet of the block that is not there.
 TEXT ·unescapeBlocks(SB), NOSPLIT, $0-80
 	MOVQ dst_base+0(FP), DI
 	MOVQ dst_len+8(FP), R12
 	MOVQ src_base+24(FP), SI
 	MOVQ src_len+32(FP), R11
 	MOVL accm+48(FP), AX
-	CONSTANTS
 	MOVQ shuffles+56(FP), R8
 	CMPQ R11, $16
 	JB   done                 // nil too: below it there is no address
 	CMPQ R12, $16
 	JB   done
+	CONSTANTS
 	LEAQ -16(SI)(R11*1), R11
 	LEAQ -16(DI)(R12*1), R12
 	PXOR X9, X9
+	XORL R13, R13
 
 block:
 	MOVOU   (SI), X0
+
+classify:
 	CLASSIFY(X0, X1, X2)
 	MOVO    X0, X3
 	PCMPEQB X11, X3            // X3: an Escape
@@ -172,6 +217,7 @@ block:
 	PMOVMSKB X5, AX
 	PMOVMSKB X3, BX
 	XORL     $0xffff, AX
+	ORL      R13, AX
 	JNZ      stop
 	ADDQ     $16, SI
 	TESTL    BX, BX
@@ -182,10 +228,20 @@ block:
 	ADDQ     $16, DI
 
 next:
-	CMPQ SI, R11
-	JA   last
 	CMPQ DI, R12
+	JA   last
+	CMPQ SI, R11
 	JBE  block
+
+	// The rest of src goes the same way, to a stop at its end.
+	MOVQ R11, CX
+	ADDQ $16, CX
+	SUBQ SI, CX
+	JZ   last
+	REST(X0, X1)
+	MOVL $-1, R13
+	SHLL CX, R13
+	JMP  classify
 
 last:
 	// An Escape that the last block ended with is left for the caller.
@@ -228,7 +284,7 @@ stop:
 	SHLL     CX, AX
 	DECL     AX
 	ANDL     BX, AX
-	POPCNTL  AX, R13          // Escapes among the CX octets
+	POPCNTL  AX, R10          // Escapes among the CX octets
 	PAND     X10, X4
 	PXOR     X4, X0
 	MOVO     X0, X1
@@ -244,7 +300,7 @@ stop:
 	MOVQ     X0, (DI)
 	MOVQ     X1, 8(DI)(R9*1)
 	ADDQ     CX, DI
-	SUBQ     R13, DI
+	SUBQ     R10, DI
 
 done:
 	SUBQ dst_base+0(FP), DI

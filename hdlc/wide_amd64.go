@@ -25,11 +25,11 @@ func fcs16(fcs uint16, b []byte) uint16 {
 	return fcs16Slice(fcs, b)
 }
 
-// escape appends b to dst, which has room for twice its length.
+// escape is escapeWords with wider words.
 func escape(dst, b []byte, accm uint32) []byte {
-	if room := dst[len(dst):cap(dst)]; wide && len(b) >= 16 && len(room) >= 2*len(b) {
-		n := escapeBlocks(room, b, accm, &spreads)
-		dst, b = dst[:len(dst)+n], b[len(b)&^15:]
+	if wide {
+		n, taken := escapeBlocks(dst[len(dst):cap(dst)], b, accm, &spreads)
+		dst, b = dst[:len(dst)+n], b[taken:]
 	}
 	return escapeWords(dst, b, accm)
 }
@@ -38,8 +38,8 @@ func escape(dst, b []byte, accm uint32) []byte {
 func unescape(dst, src []byte, accm uint32) (n, taken int) {
 	if wide {
 		n, taken = unescapeBlocks(dst, src, accm, &gathers)
-		if len(src)-taken >= 16 && len(dst)-n >= 16 {
-			return n, taken // stopped at an octet, not for want of them
+		if len(src) >= 16 && len(dst)-n >= 16 {
+			return n, taken // stopped where it had to, not for want of room
 		}
 	}
 	m, t := unescapeWords(dst[n:], src[taken:], accm)
