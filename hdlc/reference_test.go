@@ -139,3 +139,69 @@ var refTable = func() (t [256]uint16) {
 	}
 	return t
 }()
+
+// The loop to race with: RFC 1662 octet by octet as in pppd's drivers and in
+// rp-pppoe, with the FCS along the way and nothing allocated.
+
+func loopEncode(dst, ppp []byte, p Params) []byte {
+	fcs := uint16(0xffff)
+	put := func(c byte) {
+		if c == 0x7d || c == 0x7e || c < 0x20 && p.ACCM>>c&1 == 1 {
+			dst = append(dst, 0x7d, c^0x20)
+		} else {
+			dst = append(dst, c)
+		}
+	}
+	if len(dst) == 0 || dst[len(dst)-1] != 0x7e {
+		dst = append(dst, 0x7e)
+	}
+	for _, c := range []byte{0xff, 0x03} {
+		fcs = fcs>>8 ^ refTable[byte(fcs)^c]
+		put(c)
+	}
+	for _, c := range ppp {
+		fcs = fcs>>8 ^ refTable[byte(fcs)^c]
+		put(c)
+	}
+	fcs = ^fcs
+	put(byte(fcs))
+	put(byte(fcs >> 8))
+	return append(dst, 0x7e)
+}
+
+// loopDecoder knows frames with Address and Control and a Protocol field of two
+// octets only.
+type loopDecoder struct {
+	accm    uint32
+	fcs     uint16
+	n       int
+	escaped bool
+}
+
+func (l *loopDecoder) decode(buf, src []byte) (frame []byte, n int) {
+	for i, c := range src {
+		switch {
+		case c == 0x7e:
+			n, good := l.n, l.fcs == 0xf0b8 && !l.escaped
+			l.n, l.fcs, l.escaped = 0, 0xffff, false
+			if n >= 4 && good {
+				return buf[2 : n-2], i + 1
+			}
+			continue
+		case c < 0x20 && l.accm>>c&1 == 1:
+			continue
+		case c == 0x7d:
+			l.escaped = true
+			continue
+		case l.escaped:
+			c ^= 0x20
+			l.escaped = false
+		}
+		if l.n < len(buf) {
+			buf[l.n] = c
+			l.n++
+			l.fcs = l.fcs>>8 ^ refTable[byte(l.fcs)^c]
+		}
+	}
+	return nil, len(src)
+}
