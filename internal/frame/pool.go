@@ -57,9 +57,13 @@ func (b *Buf) Put() {
 	p.used.Add(-1)
 }
 
-// Short reports that more than three quarters of b's pool are in use: whoever
-// holds many buffers should take no more.
-func (b *Buf) Short() bool {
+// PoolFree is how many more buffers whoever queues b may count on its pool for:
+// what is free, less an eighth of the pool that is for those who hold buffers
+// for a moment only.
+func (b *Buf) PoolFree() int {
 	p := b.pool
-	return p != nil && p.used.Load() > p.cap-p.cap/4
+	if p == nil {
+		return 0
+	}
+	return max(0, int(p.cap-p.cap/8-p.used.Load()))
 }

@@ -78,3 +78,20 @@ func BenchmarkPool(b *testing.B) {
 		}
 	})
 }
+
+func TestPoolFree(t *testing.T) {
+	p := NewPool(16)
+	b := p.Get()
+	if n := b.PoolFree(); n != 13 {
+		t.Errorf("of 16 buffers, 2 kept back and 1 in use, %d are left", n)
+	}
+	for range 15 {
+		p.Get()
+	}
+	if n := b.PoolFree(); n != 0 {
+		t.Errorf("of an empty pool %d are left", n)
+	}
+	if n := new(Buf).PoolFree(); n != 0 {
+		t.Errorf("without a pool %d are left", n)
+	}
+}

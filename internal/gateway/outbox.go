@@ -17,9 +17,10 @@ type outbox struct {
 	q       queue
 	line    line.Line
 	writing bool
-	closing bool   // close the line once what waits is written
-	dead    bool   // the line takes no more
-	late    uint64 // frames that came after that
+	closing bool          // close the line once what waits is written
+	dead    bool          // the line takes no more
+	late    uint64        // frames that came after that
+	since   time.Duration // when the write under way began; 0 is none
 	// write is writeLine, bound once: a go statement with it allocates nothing.
 	write   func()
 	batches *sync.Pool // of *batch
@@ -50,7 +51,7 @@ func (o *outbox) push(now time.Duration, b *frame.Buf) bool {
 		b.Put()
 		return false
 	}
-	ok := !o.crowded(b) && o.q.push(now, b)
+	ok := !o.crowded(now, b) && o.q.push(now, b)
 	if !ok {
 		b.Put()
 	} else if !o.writing {
@@ -61,15 +62,22 @@ func (o *outbox) push(now time.Duration, b *frame.Buf) bool {
 	return ok
 }
 
-// crowdedFrames may wait for one line while buffers are short: enough for PPP
-// to go on, so little that ten thousand lines that stand still leave the rest
-// of the pool to those that move.
-const crowdedFrames = 4
+// What one line may hold of the pool, beside its own queue's bounds.
+const (
+	poolShare   = 16 // one part in so many of what is free, so that there is always a share for the next line
+	poolLeast   = 4  // enough for PPP to go on
+	stuckAfter  = 100 * time.Millisecond
+	stuckFrames = 32 // for a line that has taken nothing for so long: it does not need more to go on
+)
 
-// crowded reports, and counts, that buffers are too short for this line to
-// have one more.
-func (o *outbox) crowded(b *frame.Buf) bool {
-	if !b.Short() || o.q.len() < crowdedFrames {
+// crowded reports, and counts, that this line may hold no more buffers: a
+// thousand lines that stand still leave the pool to those that move.
+func (o *outbox) crowded(now time.Duration, b *frame.Buf) bool {
+	may := max(poolLeast, b.PoolFree()/poolShare)
+	if o.since != 0 && now-o.since > stuckAfter {
+		may = min(may, stuckFrames)
+	}
+	if o.q.len() < may {
 		return false
 	}
 	o.q.full++
@@ -111,9 +119,11 @@ func (o *outbox) writeLine() {
 	defer o.batches.Put(batch)
 	for {
 		o.mu.Lock()
-		n := o.q.popBatch(clock(), batch[:])
+		now := clock()
+		n := o.q.popBatch(now, batch[:])
+		o.since = now
 		if n == 0 {
-			o.writing = false
+			o.writing, o.since = false, 0
 			last := o.closing && !o.dead
 			if last {
 				o.dead = true
