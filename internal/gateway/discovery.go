@@ -26,7 +26,7 @@ type discovery struct {
 
 // discover opens the search for an AC.
 func (s *session) discover(now time.Time) {
-	s.state, s.began = stateDiscovering, now
+	s.state, s.began, s.changed = stateDiscovering, now, true
 	s.up.discovering.Add(1)
 	if s.up.port.down.Load() {
 		s.teardown(now, ReasonUplinkDown, "the interface "+s.up.port.name+" is down")
@@ -222,7 +222,7 @@ func (s *session) offered(now time.Time, o pppoe.Offer) {
 }
 
 func (s *session) refused(now time.Time, r pppoe.ClientRefused) {
-	s.message = r.Message
+	s.message, s.changed = r.Message, true
 	s.up.sent.refused.Add(1)
 	s.up.noteAC(now, r.AC, func(ac *ACInfo) {
 		ac.Refusals++

@@ -210,7 +210,7 @@ func TestEndBeforeTheBeginning(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newRig(t, nil)
 		near, _ := line.Pipe(line.Info{Name: "virtual/1", Group: "virtual", Kind: "pipe"}, r.pool, line.PipeOptions{})
-		s := &session{g: r.gw, up: r.gw.uplinks[0], group: &r.cfg.Lines[0], line: near, info: near.Info(), timerIndex: -1, owner: r.gw.owners[0]}
+		s := &session{g: r.gw, up: r.gw.uplinks[0], group: &r.cfg.Lines[0], line: near, info: near.Info(), timerIndex: -1, changed: true, owner: r.gw.owners[0]}
 		s.out.init(near, queueConfig{frames: 10, delay: 50 * time.Millisecond}, r.gw.batches)
 		r.gw.mu.Lock()
 		r.gw.lines[s.info.Name] = s

@@ -260,7 +260,7 @@ func (g *Gateway) accept(l groupListener) {
 // begin gives a line its session.
 func (g *Gateway) begin(l groupListener, ln line.Line) {
 	s := &session{
-		g: g, up: l.up, group: l.group, line: ln, info: ln.Info(), timerIndex: -1,
+		g: g, up: l.up, group: l.group, line: ln, info: ln.Info(), timerIndex: -1, changed: true,
 		owner: g.owners[int(g.begun.Add(1))%len(g.owners)],
 	}
 	s.out.init(ln, queueConfig{frames: l.group.Queue.Frames, delay: l.group.Queue.Delay, speed: s.info.Speed}, g.batches)

@@ -26,13 +26,14 @@ type outbox struct {
 	batches *sync.Pool // of *batch
 }
 
-// batch is what a writer gathers frames in. On its stack it would escape,
-// through the call of the line's Write.
+// batch is what a writer gathers frames in, and a reader. On their stacks it
+// would escape, through the calls of the line's Write and Read.
 type batch [writeBatch]*frame.Buf
 
 func newBatches() *sync.Pool { return &sync.Pool{New: func() any { return new(batch) }} }
 
-// writeBatch is how many frames one write to a line carries at most.
+// writeBatch is how many frames one write to a line carries at most, and one
+// read from it gives.
 const writeBatch = 32
 
 func (o *outbox) init(l line.Line, cfg queueConfig, batches *sync.Pool) {

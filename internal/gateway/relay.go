@@ -131,9 +131,10 @@ func (s *session) fromAC(now time.Time, b *frame.Buf) {
 
 // seen acts on what a frame that passed brought about.
 func (s *session) seen(now time.Time, ev ppp.SnoopEvents) {
-	if ev == 0 {
+	if ev&^(ppp.SnoopEchoReplyFromAC|ppp.SnoopEchoReplyByUser) == 0 {
 		return
 	}
+	s.changed = true
 	st := s.snoop.State()
 	if ev.Has(ppp.SnoopLCPOpened) {
 		s.terminator, s.termAcked = terminator{}, false

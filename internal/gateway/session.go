@@ -36,7 +36,6 @@ const (
 	maxHeld       = 4               // frames kept during discovery
 	terminateWait = 3 * time.Second // RFC 1661: one Restart time after a Terminate-Ack
 	lastWordsWait = 2 * time.Second // for the line to take what waits, before it is cut
-	readBatch     = 32
 )
 
 // session is one subscriber's life on a line. Its owner goroutine alone touches
@@ -75,6 +74,9 @@ type session struct {
 	termAcked  bool // an LCP Terminate-Request has had its Ack
 	authFailed bool
 	watch      watch
+	changed    bool // what API and CLI see is not what is
+	shownPhase ppp.Phase
+	shownUser  string
 
 	firstFrameBy time.Time // a line that has said nothing by then is closed
 	cutAt        time.Time // the line is cut, whatever still waits
@@ -149,7 +151,7 @@ func (s *session) deadline() time.Time {
 }
 
 func (s *session) lineUp(now time.Time) {
-	s.since = now
+	s.since, s.changed = now, true
 	if s.state != stateWaiting {
 		return // ended before it began
 	}
@@ -176,7 +178,7 @@ func (s *session) teardown(now time.Time, reason Reason, message string) {
 		reason = ReasonAuthFailed
 	}
 	was := s.state
-	s.state = stateEnding
+	s.state, s.changed = stateEnding, true
 	s.ended = ending{reason: reason, message: message}
 	s.firstFrameBy, s.terminator.by, s.watch.at = time.Time{}, time.Time{}, time.Time{}
 
@@ -234,20 +236,20 @@ func (s *session) user() string {
 // readLine carries what the user sends: control frames to the owner, data
 // straight to the AC. It holds no protocol state.
 func (s *session) readLine() {
-	var in, out [readBatch]*frame.Buf
+	in := new(batch) // it would escape from the stack, by the line's Read
 	for {
 		n, err := s.line.Read(in[:])
 		k := 0
 		fwd := s.forward.Load()
 		for _, b := range in[:n] {
 			if s.upstream(fwd, b) {
-				out[k] = b
+				in[k] = b
 				k++
 			}
 		}
 		if k > 0 {
-			s.stats.sentUp(fwd, out[:k])
-			for _, b := range out[:k] {
+			s.stats.sentUp(fwd, in[:k])
+			for _, b := range in[:k] {
 				b.Put()
 			}
 		}

@@ -29,10 +29,9 @@ func (g *Gateway) stop() {
 	if len(all) > 0 {
 		g.log.Info("ending sessions", "lines", len(all))
 	}
+	begin := time.Now()
 	for i, s := range all {
-		if i > 0 && i%stopBurst == 0 {
-			time.Sleep(stopPause)
-		}
+		pace(begin, i)
 		s.owner.post(event{s: s, kind: evEnd, aux: ending{reason: ReasonStop}})
 	}
 	g.accepts.Wait()
@@ -47,6 +46,13 @@ func (g *Gateway) stop() {
 	g.closeAll()
 	g.readers.Wait()
 	g.log.Info("stopped", "lines", len(all))
+}
+
+// pace waits until it is the turn of the i-th session since begin.
+func pace(begin time.Time, i int) {
+	if i%stopBurst == 0 {
+		time.Sleep(time.Until(begin.Add(time.Duration(i/stopBurst) * stopPause)))
+	}
 }
 
 // waitForLines waits until every line is down; after limit it cuts those that
@@ -86,10 +92,9 @@ func (g *Gateway) closeAll() {
 // endOrphans sends a PADT for every session that an earlier life of this
 // gateway left open: whoever crashes cannot say good-bye.
 func (g *Gateway) endOrphans(left []journalEntry) {
+	begin := time.Now()
 	for i, e := range left {
-		if i > 0 && i%stopBurst == 0 {
-			time.Sleep(stopPause)
-		}
+		pace(begin, i)
 		for _, p := range g.ports {
 			if p.name == e.Interface {
 				g.endOrphan(p, e)

@@ -1,7 +1,18 @@
 package gateway
 
-// publish makes the owner's state visible to API and CLI, as a copy.
+import "tributary/ppp"
+
+// publish makes the owner's state visible to API and CLI, as a copy, if it has
+// changed.
 func (s *session) publish() {
+	var st ppp.SnoopState
+	if s.snoop != nil {
+		st = s.snoop.State()
+	}
+	if !s.changed && st.Phase == s.shownPhase && st.User == s.shownUser {
+		return
+	}
+	s.changed, s.shownPhase, s.shownUser = false, st.Phase, st.User
 	v := LineInfo{
 		Name: s.info.Name, Group: s.info.Group, Kind: s.info.Kind, Remote: s.info.Remote,
 		State: s.state.String(), Phase: "dead", Since: s.since, Uplink: s.up.cfg.Name, Message: s.message,
@@ -16,7 +27,6 @@ func (s *session) publish() {
 		v.VLANs = append(v.VLANs, s.up.vlans.Slice()...)
 	}
 	if s.snoop != nil {
-		st := s.snoop.State()
 		v.Phase, v.User, v.Auth = st.Phase.String(), st.User, st.Auth
 		if st.Address.IsValid() {
 			v.Address = st.Address.String()

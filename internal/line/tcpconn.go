@@ -26,6 +26,9 @@ func newTCPCarrier(conn *net.TCPConn, s *scratch, keepAlive time.Duration) (*tcp
 	if err := setKeepAlive(conn, keepAlive); err != nil {
 		return nil, err
 	}
+	if err := setUnsent(conn); err != nil {
+		return nil, err
+	}
 	fd, err := newFDCarrier(conn, s)
 	if err != nil {
 		return nil, err
@@ -42,6 +45,18 @@ func (c *tcpCarrier) hurry() {
 
 func quickACK(fd uintptr) {
 	_ = unix.SetsockoptInt(int(fd), unix.IPPROTO_TCP, unix.TCP_QUICKACK, 1)
+}
+
+// maxUnsent is how much the kernel takes of what it cannot send yet, in octets.
+// By default that is megabytes: minutes of a modem's line, behind the back of
+// the queue that is there to keep the wait short.
+const maxUnsent = 16 << 10
+
+func setUnsent(conn *net.TCPConn) error {
+	return control(conn, func(fd int) error {
+		err := unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_NOTSENT_LOWAT, maxUnsent)
+		return os.NewSyscallError("setsockopt TCP_NOTSENT_LOWAT", err)
+	})
 }
 
 // keepAliveProbes is how many probes go unanswered before a peer is dead.
