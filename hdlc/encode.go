@@ -40,28 +40,34 @@ func AppendFrame(dst, ppp []byte, p Params) []byte {
 		p.ACFC = false
 	}
 
-	var header [4]byte
-	h := header[:0]
-	if !p.ACFC {
-		h = append(h, Address, Control)
-	}
-	if p.PFC && shortens(proto) && len(h)+len(info) > 0 {
-		h = append(h, byte(proto))
-	} else {
-		h = append(h, byte(proto>>8), byte(proto))
-	}
-
-	fcs := ^FCS16(FCS16(InitFCS16, h), info)
-	trailer := [2]byte{byte(fcs), byte(fcs >> 8)}
-
 	dst = slices.Grow(dst, MaxEncoded(len(ppp)))
 	if n := len(dst); n == 0 || dst[n-1] != Flag {
 		dst = append(dst, Flag)
 	}
-	dst = escape(dst, h, p.ACCM)
-	dst = escape(dst, info, p.ACCM)
-	dst = escape(dst, trailer[:], p.ACCM)
+	fcs := InitFCS16
+	if !p.ACFC {
+		fcs = fcsHeader
+		dst = appendOctet(append(dst, Address), Control, p.ACCM)
+	}
+	// From here on most frames go out as they are in ppp, or all but the first octet.
+	switch {
+	case p.PFC && shortens(proto) && (!p.ACFC || len(info) > 0):
+		ppp = ppp[len(ppp)-len(info)-1:]
+	case len(ppp) == len(info)+1:
+		fcs = FCS16(fcs, []byte{0})
+		dst = appendOctet(dst, 0, p.ACCM)
+	}
+	fcs = ^FCS16(fcs, ppp)
+	dst = escape(dst, ppp, p.ACCM)
+	dst = appendOctet(dst, byte(fcs), p.ACCM)
+	dst = appendOctet(dst, byte(fcs>>8), p.ACCM)
 	return append(dst, Flag)
+}
+
+// appendOctet is escape for one octet.
+func appendOctet(dst []byte, c byte, accm uint32) []byte {
+	n := escapeOne(dst[len(dst):cap(dst)], c, accm)
+	return dst[:len(dst)+n]
 }
 
 const protoLCP = 0xc021
