@@ -42,9 +42,12 @@ func FCS16(fcs uint16, b []byte) uint16 { return fcs16(fcs, b) }
 func fcs16Slice(fcs uint16, b []byte) uint16 {
 	t := &fcsTables
 	for len(b) >= 8 {
-		x := binary.LittleEndian.Uint64(b) ^ uint64(fcs)
-		fcs = t[7][x&0xff] ^ t[6][x>>8&0xff] ^ t[5][x>>16&0xff] ^ t[4][x>>24&0xff] ^
+		// Only the first two octets wait for the FCS of those before.
+		x := binary.LittleEndian.Uint64(b)
+		rest := t[5][x>>16&0xff] ^ t[4][x>>24&0xff] ^
 			t[3][x>>32&0xff] ^ t[2][x>>40&0xff] ^ t[1][x>>48&0xff] ^ t[0][x>>56]
+		fcs ^= uint16(x)
+		fcs = t[7][fcs&0xff] ^ t[6][fcs>>8] ^ rest
 		b = b[8:]
 	}
 	for _, c := range b {
