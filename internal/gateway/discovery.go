@@ -117,7 +117,9 @@ func (s *session) discoveryTick(now time.Time) {
 // discoveryInput is a PADO, PADS or PADT that the port's reader found to be ours.
 func (s *session) discoveryInput(now time.Time, ev event) {
 	defer ev.buf.Put()
-	defer s.unexpect()
+	if ev.expected {
+		defer s.unexpect()
+	}
 	d := &s.disc
 	if d.client == nil {
 		return
@@ -205,12 +207,16 @@ func (s *session) sendDiscovery(out pppoe.Send) {
 		c.padi.Add(1)
 		s.up.port.pending.asks(d.uniq, pppoe.MAC{})
 	case out.Code == pppoe.PADR:
+		s.up.gate.leave(s) // the offers it wanted have come
+		d.padi = nil
 		c.padr.Add(1)
 		s.up.port.pending.asks(d.uniq, out.Dst)
-	case !sent:
-		d.unsent = true
-	case out.Code == pppoe.PADT:
+	case out.Code == pppoe.PADT && sent:
 		c.padtSent.Add(1)
+	case out.Code == pppoe.PADT && d.keyed && out.Dst == d.key.ac:
+		if h, _, err := pppoe.ParseHeader(out.Packet); err == nil && h.SessionID == d.key.sid {
+			d.unsent = true
+		}
 	}
 }
 

@@ -14,6 +14,7 @@ import (
 	"tributary/internal/ether"
 	"tributary/internal/frame"
 	"tributary/internal/line"
+	"tributary/ppp"
 	"tributary/pppoe"
 )
 
@@ -297,6 +298,11 @@ func TestDamagedJournalIsSetAside(t *testing.T) {
 		if err := os.WriteFile(path, b, 0o600); err != nil {
 			t.Fatal(err)
 		}
+		if page == 9 { // a file cut short, instead
+			if err := os.Truncate(path, int64(len(b))*2/5); err != nil {
+				t.Fatal(err)
+			}
+		}
 		told := 0
 		j, left, err := openJournal(dir, func(error) { told++ })
 		if err != nil {
@@ -449,6 +455,11 @@ func TestStuckLineHoldsLittle(t *testing.T) {
 		time.Sleep(stuckAfter + time.Millisecond)
 		if push() {
 			t.Error("a line that has taken nothing for so long is given more")
+		}
+		echo := pool.Get()
+		echo.SetBytes(lcp(ppp.EchoRequest, 1, make([]byte, 4)))
+		if !o.push(clock(), echo) {
+			t.Error("PPP itself is refused on account of data")
 		}
 		far.Close()
 		synctest.Wait()

@@ -172,6 +172,7 @@ func (g *Gateway) Run(ctx context.Context) error {
 	}
 	for _, p := range g.ports {
 		g.readers.Go(func() { g.serve(ctx, p) })
+		g.readers.Go(func() { g.retryOrphans(ctx, p) })
 	}
 	for _, u := range g.uplinks {
 		g.readers.Go(func() { u.gate.run(ctx) })
@@ -264,6 +265,7 @@ func (g *Gateway) begin(l groupListener, ln line.Line) {
 		owner: g.owners[int(g.begun.Add(1))%len(g.owners)],
 	}
 	s.out.init(ln, queueConfig{frames: l.group.Queue.Frames, delay: l.group.Queue.Delay, speed: s.info.Speed}, g.batches)
+	s.publish() // before anyone can find it
 	g.mu.Lock()
 	if g.stopping.Load() {
 		g.mu.Unlock()
@@ -275,7 +277,6 @@ func (g *Gateway) begin(l groupListener, ln line.Line) {
 	g.lines[s.info.Name] = s
 	g.up.Add(1)
 	g.mu.Unlock()
-	s.publish()
 	// The owners outlive every line, so there is always one to tell.
 	s.owner.post(event{s: s, kind: evLineUp})
 	go s.readLine()

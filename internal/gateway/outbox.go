@@ -13,14 +13,15 @@ import (
 // thousand others. The goroutine that writes lives only while there is
 // something to write, so an idle line has none.
 type outbox struct {
-	mu      sync.Mutex
-	q       queue
-	line    line.Line
-	writing bool
-	closing bool          // close the line once what waits is written
-	dead    bool          // the line takes no more
-	late    uint64        // frames that came after that
-	since   time.Duration // when the write under way began; 0 is none
+	mu       sync.Mutex
+	q        queue
+	line     line.Line
+	writing  bool
+	closing  bool          // close the line once what waits is written
+	dead     bool          // the line takes no more
+	late     uint64        // frames that came after that
+	since    time.Duration // when the write under way began; 0 is none
+	underWay int           // frames in it
 	// write is writeLine, bound once: a go statement with it allocates nothing.
 	write   func()
 	batches *sync.Pool // of *batch
@@ -66,19 +67,31 @@ func (o *outbox) push(now time.Duration, b *frame.Buf) bool {
 // What one line may hold of the pool, beside its own queue's bounds.
 const (
 	poolShare   = 16 // one part in so many of what is free, so that there is always a share for the next line
-	poolLeast   = 4  // enough for PPP to go on
+	poolLeast   = 4  // enough for a line that moves to go on, and for PPP on one that does not
 	stuckAfter  = 100 * time.Millisecond
-	stuckFrames = 32 // for a line that has taken nothing for so long: it does not need more to go on
+	stuckFrames = 32 // for a line that has taken nothing for so long
 )
 
 // crowded reports, and counts, that this line may hold no more buffers: a
-// thousand lines that stand still leave the pool to those that move.
+// thousand lines that stand still leave the pool to those that move. Control
+// frames have their own bound in the queue, and are refused here only when the
+// pool is at its end.
 func (o *outbox) crowded(now time.Duration, b *frame.Buf) bool {
-	may := max(poolLeast, b.PoolFree()/poolShare)
-	if o.since != 0 && now-o.since > stuckAfter {
-		may = min(may, stuckFrames)
+	free := b.PoolFree()
+	if isControl(b) {
+		if free > 0 || o.q.controls < poolLeast {
+			return false
+		}
+		o.q.full++
+		return true
 	}
-	if o.q.len() < may {
+	o.q.expire(now)
+	may := max(poolLeast, free/poolShare)
+	// A slow line is not stuck while it sends what it took last.
+	if o.since != 0 && now-o.since > max(stuckAfter, 2*o.q.target) {
+		may = min(free/poolShare, stuckFrames)
+	}
+	if o.underWay+o.q.len() < may {
 		return false
 	}
 	o.q.full++
@@ -122,7 +135,7 @@ func (o *outbox) writeLine() {
 		o.mu.Lock()
 		now := clock()
 		n := o.q.popBatch(now, batch[:])
-		o.since = now
+		o.since, o.underWay = now, n
 		if n == 0 {
 			o.writing, o.since = false, 0
 			last := o.closing && !o.dead

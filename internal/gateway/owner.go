@@ -31,11 +31,12 @@ const inboxLen = 4096
 
 // event is what an owner is told about one session.
 type event struct {
-	s    *session
-	kind eventKind
-	buf  *frame.Buf // frames: owned by the event
-	src  pppoe.MAC  // discovery packets: where from
-	aux  any        // evLineDown: its error; evEnd: the ending
+	s        *session
+	kind     eventKind
+	buf      *frame.Buf // frames: owned by the event
+	src      pppoe.MAC  // discovery packets: where from
+	expected bool       // the session was made findable for what is in this packet
+	aux      any        // evLineDown: its error; evEnd: the ending
 }
 
 type eventKind uint8

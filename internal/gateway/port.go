@@ -48,6 +48,12 @@ func (p *port) set(ep ether.Port) (ok bool, err error) {
 	return true, err
 }
 
+func (p *port) isClosed() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.closed
+}
+
 func (p *port) close() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -72,6 +78,9 @@ func (p *port) readPort() error {
 	}()
 	for i := range bufs {
 		for bufs[i] = p.pool.Get(); bufs[i] == nil; bufs[i] = p.pool.Get() {
+			if p.isClosed() {
+				return ether.ErrClosed
+			}
 			time.Sleep(noBufferPause) // a flood has them all, and will give them back
 		}
 	}
@@ -114,7 +123,7 @@ func (r routed) deliver(now time.Duration, b *frame.Buf) {
 		r.s.downstream(now, b)
 		return
 	}
-	if !r.s.notify(event{s: r.s, kind: evDiscovery, buf: b, src: r.src}) && r.expected {
+	if !r.s.notify(event{s: r.s, kind: evDiscovery, buf: b, src: r.src, expected: r.expected}) && r.expected {
 		r.s.unexpected()
 	}
 }
@@ -221,11 +230,15 @@ func (p *port) delMAC(mac pppoe.MAC) {
 	}
 }
 
+const maxOrphans = 1 << 16
+
 // keepOrphan remembers a session that the AC believes open, for want of a PADT.
 func (p *port) keepOrphan(e journalEntry) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.orphans = append(p.orphans, e)
+	if len(p.orphans) < maxOrphans { // what is beyond is in the journal
+		p.orphans = append(p.orphans, e)
+	}
 }
 
 func (p *port) takeOrphans() []journalEntry {

@@ -170,6 +170,12 @@ func (s *session) teardown(now time.Time, reason Reason, message string) {
 	if s.state == stateEnding {
 		return
 	}
+	if d := &s.disc; d.keyed && s.up.port.table.lookup(&d.key) != s {
+		// The AC has given the id to another line, and that has not been heard
+		// here yet: what is said on it now would be said to the other.
+		d.keyed = false
+		s.discoveryDone()
+	}
 	if message == "" {
 		message = s.message
 	}

@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"context"
 	"time"
 
 	"tributary/internal/ether"
@@ -14,6 +15,8 @@ const (
 	stopPause = 5 * time.Millisecond
 	stopWait  = 5 * time.Second // for lines that do not take their last frames
 	lateWait  = time.Second     // for PADSs under way
+
+	orphanRetry = 30 * time.Second
 )
 
 // stop ends everything in the order that loses nothing: no new lines, every
@@ -105,6 +108,22 @@ func (g *Gateway) endOrphans(left []journalEntry) {
 	}
 }
 
+// retryOrphans tries again, now and then, to end what could not be ended.
+func (g *Gateway) retryOrphans(ctx context.Context, p *port) {
+	tick := time.NewTicker(orphanRetry)
+	defer tick.Stop()
+	for {
+		select {
+		case <-tick.C:
+			if !p.down.Load() {
+				g.endOrphans(p.takeOrphans())
+			}
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
 func (g *Gateway) endOrphan(p *port, e journalEntry) {
 	vlans, err := ether.MakeVLANs(e.VLANs...)
 	if err != nil {
@@ -116,7 +135,8 @@ func (g *Gateway) endOrphan(p *port, e journalEntry) {
 	}
 	hdr := ether.Header{Dst: e.AC, Src: e.Our, VLANs: vlans, Type: ether.TypeDiscovery}
 	if !p.send(&hdr, pppoe.Terminate(e.AC, e.SessionID, "left open by a restart or a lost port").Packet) {
-		g.log.Warn("an orphaned session could not be ended; it is tried again at the next start", "line", e.Line, "sid", e.SessionID, "mac", e.AC)
+		g.log.Warn("an orphaned session could not be ended yet", "line", e.Line, "sid", e.SessionID, "mac", e.AC)
+		p.keepOrphan(e)
 		return
 	}
 	g.journal.closed(e)

@@ -43,14 +43,15 @@ func (t *table) lookup(k *key) *session {
 	return nil
 }
 
-// insert adds s under k, unless another session holds k; ok says which.
+// insert adds s under k and reports whether it did: not if k is held already,
+// by s or another.
 func (t *table) insert(k key, s *session) (ok bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	head := t.slots[k.sid].Load()
 	for e := head; e != nil; e = e.next {
 		if e.key == k {
-			return e.s == s
+			return false
 		}
 	}
 	t.slots[k.sid].Store(&entry{key: k, s: s, next: head})
@@ -58,14 +59,16 @@ func (t *table) insert(k key, s *session) (ok bool) {
 	return true
 }
 
-// claim adds s under k and returns the session that held k until now, if any.
+// claim adds s under k and returns the session that held k until now, if it was
+// another.
 func (t *table) claim(k key, s *session) (old *session) {
 	if t.insert(k, s) {
 		return nil
 	}
-	if old = t.lookup(&k); old != nil {
-		t.remove(k, old)
+	if old = t.lookup(&k); old == s {
+		return nil
 	}
+	t.remove(k, old)
 	t.insert(k, s)
 	return old
 }
