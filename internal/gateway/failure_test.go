@@ -446,10 +446,15 @@ func TestStuckLineHoldsLittle(t *testing.T) {
 			b.SetBytes(ipv4(1000, 1))
 			return o.push(clock(), b)
 		}
-		for push() && o.q.len() < 100 {
+		waiting := func() int {
 			synctest.Wait() // the writer takes the first batch, and stands
+			o.mu.Lock()
+			defer o.mu.Unlock()
+			return o.q.len()
 		}
-		if n := o.q.len(); n != 100 {
+		for push() && waiting() < 100 {
+		}
+		if n := waiting(); n != 100 {
 			t.Fatalf("%d frames wait for a line that may only be busy, not 100", n)
 		}
 		time.Sleep(stuckAfter + time.Millisecond)
