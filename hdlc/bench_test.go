@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 )
@@ -116,6 +117,30 @@ func BenchmarkDecode(b *testing.B) {
 			b.Fatalf("%d frames of %d", got, 2*batch*rounds)
 		}
 	})
+}
+
+// BenchmarkDecodeHostile is what the loop is better at: frames in which every
+// octet or two needs a decision. Nobody sends them but to cost us time.
+func BenchmarkDecodeHostile(b *testing.B) {
+	const octets = 1400
+	for _, pattern := range []string{"\x7d\x7d", "\x11", "\x11\x40", "\x7d\x11\x5e"} {
+		b.Run(fmt.Sprintf("%x", pattern), func(b *testing.B) {
+			frame := "\x7e\xff\x03\xc0\x21" + strings.Repeat(pattern, octets/len(pattern))
+			stream := []byte(strings.Repeat(frame, batch))
+			buf := make([]byte, 2048)
+			round := func(decode func(buf, src []byte) ([]byte, int)) func() {
+				return func() {
+					for s := stream; len(s) > 0; {
+						_, n := decode(buf, s)
+						s = s[n:]
+					}
+				}
+			}
+			var d Decoder
+			l := loopDecoder{accm: d.ACCM()}
+			race(b, octets, round(d.Decode), round(l.decode))
+		})
+	}
 }
 
 func BenchmarkFCS16(b *testing.B) {

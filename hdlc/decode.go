@@ -151,6 +151,10 @@ func (d *Decoder) run(buf, src []byte) int {
 	if d.escaped || d.n >= len(buf) {
 		return 0
 	}
+	// Only for speed, on a line full of control characters that it put in.
+	if named(src[0], ^d.keep) {
+		return 0
+	}
 	n, taken := unescape(buf[d.n:], src, ^d.keep)
 	d.n += n
 	return taken

@@ -13,6 +13,10 @@ var cfgReq = []byte{0xc0, 0x21, 1, 1, 0, 4}
 func TestDecode(t *testing.T) {
 	const none, xonxoff = 0, 0x000a0000
 	lcp := "7e ff 7d23 c0 21 7d21 7d21 7d20 7d24 d1 b5 7e"
+	var dense string // every octet escaped, 5d too, which gives 7d 7d
+	for _, c := range withFCS(append([]byte{0x21}, bytes.Repeat([]byte{0x5d}, 20)...)) {
+		dense += hexOf([]byte{Escape, c ^ 0x20})
+	}
 	long := line(withFCS(append(bytes.Repeat([]byte{0, 0x21}, 20), "too long for the buffer"...)), none)
 
 	for _, tt := range []struct {
@@ -33,6 +37,10 @@ func TestDecode(t *testing.T) {
 		{
 			"every octet escaped that can be, though nobody asked for it",
 			none, "7e 7ddf 7d23 7de0 7d01 7d21 7d21 7d20 7d24 7df1 7d95 7e", []string{"c02101010004"}, Counters{Frames: 1},
+		},
+		{
+			"7d 7d over and over is an escaped 5d, and neither an abort nor two escapes",
+			none, "7e" + dense + "7e" + lcp, []string{"0021" + hexOf(bytes.Repeat([]byte{0x5d}, 20)), "c02101010004"}, Counters{Frames: 2},
 		},
 		{
 			"two frames share the flag between them",

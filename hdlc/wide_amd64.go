@@ -39,7 +39,12 @@ func unescape(dst, src []byte, accm uint32) (n, taken int) {
 	if wide {
 		n, taken = unescapeBlocks(dst, src, accm, &gathers)
 		if len(src) >= 16 && len(dst)-n >= 16 {
-			return n, taken // stopped where it had to, not for want of room
+			// It stopped where it had to, not for want of room. At 7d 7d, the words go
+			// on, and for a stretch, lest a line full of that comes here for each.
+			if rest := src[taken:]; len(rest) < 2 || rest[0] != Escape || rest[1] != Escape {
+				return n, taken
+			}
+			src = src[:min(len(src), taken+64)]
 		}
 	}
 	m, t := unescapeWords(dst[n:], src[taken:], accm)
