@@ -36,7 +36,9 @@ for part; do
 	unit)
 		gotest unit -race -shuffle=on -timeout 10m $(packages)
 		# What counts allocations cannot do so under the race detector.
-		gotest alloc -count=1 -run Alloc -timeout 10m $(packages);;
+		gotest alloc -count=1 -run Alloc -timeout 10m $(packages)
+		# The codec without its assembler, as other processors have it.
+		gotest purego -count=1 -tags purego -timeout 5m ./hdlc;;
 	interop) gotest interop -race -count=1 -timeout 5m ./test/interop/...;;
 	guests) TRIBUTARY_GUESTS=1 gotest guests -race -count=1 -timeout 12m ./test/guests/...;;
 	*) echo "run.sh: unknown part $part" >&2; exit 2;;
