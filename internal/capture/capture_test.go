@@ -211,7 +211,9 @@ func TestSizeBound(t *testing.T) {
 		t.Errorf("Close = %v", err)
 	}
 	got, stats := read(t, m.Bytes())
-	if m.Len() > 10000 || len(got) < 8 || int(stats[0].PacketsDropped) != 20-len(got) {
+	// What comes after the end is not counted, and the end may come before the last.
+	received, dropped := int(stats[0].PacketsReceived), int(stats[0].PacketsDropped)
+	if m.Len() > 10000 || len(got) < 8 || received-dropped != len(got) || received > 20 || dropped == 0 {
 		t.Errorf("%d octets, %d frames, %+v", m.Len(), len(got), stats[0])
 	}
 }
