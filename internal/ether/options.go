@@ -8,8 +8,7 @@ import (
 // Options of a port on a real interface. The zero value is what most want.
 type Options struct {
 	// ReceiveBuffer is how many octets the kernel may hold for us while the
-	// gateway is busy; 0 is 8 MiB, some 7,000 frames of full size (the
-	// kernel doubles what it is told, and counts its own overhead).
+	// gateway is busy, at 2,048 for each frame; 0 is 16 MiB, 8,192 frames.
 	ReceiveBuffer int
 	// SendBuffer is how many octets may be in the interface's queue for us;
 	// 0 is 512 KiB, some 450 frames of full size, which is below the usual
@@ -22,6 +21,9 @@ type Options struct {
 	// Promiscuous receives what is for other hosts too. AddMAC does not need
 	// it, except where a driver or hypervisor does not heed added addresses.
 	Promiscuous bool
+	// Messages receives by system calls (recvmmsg) even where the kernel has a
+	// ring of memory to share with us, which saves a fifth of the processor time.
+	Messages bool
 }
 
 // ErrGone is what an InterfaceError wraps when the interface was removed, or

@@ -1,6 +1,7 @@
 package ether
 
 import (
+	"cmp"
 	"encoding/binary"
 	"errors"
 	"os"
@@ -19,7 +20,7 @@ const maxBatch = 64
 
 // Defaults of Options, in octets.
 const (
-	receiveBuffer = 8 << 20
+	receiveBuffer = 16 << 20
 	sendBuffer    = 512 << 10
 )
 
@@ -72,13 +73,12 @@ func Open(name string, pool *frame.Pool, opts Options) (Port, error) {
 		_ = p.file.Close()
 		return nil, openError(name, "watch socket", err)
 	}
-	p.in.init()
 	p.out.New = func() any { return newSender() }
 	return p, nil
 }
 
 // attach configures the socket and binds it. op says what failed.
-func attach(fd int, name string, opts Options) (p *packetPort, op string, err error) {
+func attach(fd int, name string, opts Options) (_ *packetPort, op string, err error) {
 	index, err := interfaceIndex(fd, name)
 	if err != nil {
 		return nil, "find interface", err
@@ -95,7 +95,15 @@ func attach(fd int, name string, opts Options) (p *packetPort, op string, err er
 			return nil, "bypass qdisc", err
 		}
 	}
-	setBuffer(fd, unix.SO_RCVBUFFORCE, unix.SO_RCVBUF, opts.ReceiveBuffer, receiveBuffer)
+	rx := openRing(fd, opts)
+	if rx == nil {
+		setBuffer(fd, unix.SO_RCVBUFFORCE, unix.SO_RCVBUF, opts.ReceiveBuffer/2, receiveBuffer/2) // the kernel doubles it
+	}
+	defer func() {
+		if err != nil && rx != nil {
+			rx.close()
+		}
+	}()
 	setBuffer(fd, unix.SO_SNDBUFFORCE, unix.SO_SNDBUF, opts.SendBuffer, sendBuffer)
 	// ETH_P_ALL, because tagged frames reach a socket that is bound to one
 	// EtherType only through a VLAN device, and with that device's tag gone.
@@ -114,14 +122,28 @@ func attach(fd int, name string, opts Options) (p *packetPort, op string, err er
 			return nil, "make promiscuous", err
 		}
 	}
-	p = &packetPort{name: name, mac: pppoe.MAC(sa.Addr[:6])}
-	p.members = members{index: index, count: make(map[pppoe.MAC]int)}
 	mtu, err := interfaceMTU(fd, name)
 	if err != nil {
 		return nil, "read MTU", err
 	}
+	p := &packetPort{name: name, mac: pppoe.MAC(sa.Addr[:6])}
+	p.in.init(rx)
+	p.members = members{index: index, count: make(map[pppoe.MAC]int)}
 	p.mtu.Store(int64(mtu))
 	return p, "", nil
+}
+
+// openRing gives the socket its ring; nil where that cannot be had, for want of
+// memory in one piece, say: then the socket has a buffer instead.
+func openRing(fd int, opts Options) *ring {
+	if opts.Messages {
+		return nil
+	}
+	r, err := newRing(fd, cmp.Or(max(opts.ReceiveBuffer, 0), receiveBuffer))
+	if err != nil {
+		return nil
+	}
+	return r
 }
 
 func attachFilter(fd int, dropOutgoing bool) error {
@@ -234,7 +256,14 @@ func (p *packetPort) Close() error {
 		return nil
 	}
 	p.Counters() // the last chance to ask
-	return p.file.Close()
+	err := p.file.Close()
+	if p.in.ring != nil {
+		p.in.busy.Lock() // ReadBatch has been woken and returns
+		defer p.in.busy.Unlock()
+		p.in.ring.close()
+		p.in.ring = nil
+	}
+	return err
 }
 
 func interfaceIndex(fd int, name string) (int, error) {

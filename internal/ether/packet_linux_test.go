@@ -99,6 +99,12 @@ func (w *bench) wantFrame(why string, p ether.Port, want []byte) {
 	}
 }
 
+// eachReceiver runs a test for each of the ways to receive.
+func eachReceiver(t *testing.T, test func(t *testing.T, opts ether.Options)) {
+	t.Run("ring", func(t *testing.T) { test(t, ether.Options{}) })
+	t.Run("messages", func(t *testing.T) { test(t, ether.Options{Messages: true}) })
+}
+
 func session(dst, src pppoe.MAC, vlans ...uint16) ether.Header {
 	v, err := ether.MakeVLANs(vlans...)
 	if err != nil {
@@ -116,7 +122,11 @@ func payload(n int) []byte {
 }
 
 func TestPacketPortCarriesFramesBothWays(t *testing.T) {
-	w := newBench(t, ether.Options{})
+	eachReceiver(t, testPacketPortCarriesFramesBothWays)
+}
+
+func testPacketPortCarriesFramesBothWays(t *testing.T, opts ether.Options) {
+	w := newBench(t, opts)
 	if w.pa.MAC() != macA || w.pb.MAC() != macB || w.pa.Name() != "eth0" || w.pa.MTU() != 1500 {
 		t.Fatalf("port says MAC %v, %v, name %s, MTU %d", w.pa.MAC(), w.pb.MAC(), w.pa.Name(), w.pa.MTU())
 	}
@@ -136,8 +146,10 @@ func TestPacketPortCarriesFramesBothWays(t *testing.T) {
 // The kernel takes the outer tag out of every frame it receives (0x8100 and
 // 0x88a8, not 0x9100) before a packet socket sees it, on interfaces without any
 // VLAN device too.
-func TestPacketPortKeepsTags(t *testing.T) {
-	w := newBench(t, ether.Options{})
+func TestPacketPortKeepsTags(t *testing.T) { eachReceiver(t, testPacketPortKeepsTags) }
+
+func testPacketPortKeepsTags(t *testing.T, opts ether.Options) {
+	w := newBench(t, opts)
 	tests := []struct {
 		name  string
 		vlans []uint16
@@ -169,7 +181,11 @@ func TestPacketPortKeepsTags(t *testing.T) {
 }
 
 func TestPacketPortRestoresTagOfPriorityOnly(t *testing.T) {
-	w := newBench(t, ether.Options{})
+	eachReceiver(t, testPacketPortRestoresTagOfPriorityOnly)
+}
+
+func testPacketPortRestoresTagOfPriorityOnly(t *testing.T, opts ether.Options) {
+	w := newBench(t, opts)
 	f := append(append(macB[:], macA[:]...), 0x81, 0x00, 0xe0, 0x00, 0x88, 0x64, 0x11, 0x00)
 	w.a.Inject("eth0", f)
 	w.wantFrame("a tag without an identifier is a tag too", w.pb, f)
@@ -178,8 +194,10 @@ func TestPacketPortRestoresTagOfPriorityOnly(t *testing.T) {
 	}
 }
 
-func TestPacketPortFiltersTheRest(t *testing.T) {
-	w := newBench(t, ether.Options{})
+func TestPacketPortFiltersTheRest(t *testing.T) { eachReceiver(t, testPacketPortFiltersTheRest) }
+
+func testPacketPortFiltersTheRest(t *testing.T, opts ether.Options) {
+	w := newBench(t, opts)
 	frame := func(types ...uint16) []byte {
 		f := append(append([]byte{}, macB[:]...), macA[:]...)
 		for i, ty := range types {
@@ -215,6 +233,8 @@ func TestPacketPortCountsWhatABurstLoses(t *testing.T) {
 		{"the buffer is large enough", ether.Options{ReceiveBuffer: 64 << 20}, false},
 		{"the buffer is too small", ether.Options{ReceiveBuffer: 64 << 10}, true},
 		{"past the qdisc", ether.Options{QdiscBypass: true, ReceiveBuffer: 64 << 20}, false},
+		{"messages, the buffer is large enough", ether.Options{ReceiveBuffer: 64 << 20, Messages: true}, false},
+		{"messages, the buffer is too small", ether.Options{ReceiveBuffer: 64 << 10, Messages: true}, true},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			const total = 10000
@@ -283,7 +303,11 @@ func TestPacketPortMTU(t *testing.T) {
 }
 
 func TestPacketPortDropsWhatNoBufferHolds(t *testing.T) {
-	w := newBench(t, ether.Options{})
+	eachReceiver(t, testPacketPortDropsWhatNoBufferHolds)
+}
+
+func testPacketPortDropsWhatNoBufferHolds(t *testing.T, opts ether.Options) {
+	w := newBench(t, opts)
 	w.a.SetMTU("eth0", 9000)
 	w.b.SetMTU("eth0", 9000)
 	jumbo := append(append(append([]byte{}, macB[:]...), macA[:]...), 0x88, 0x64)
@@ -311,7 +335,11 @@ func TestPacketPortDropsWhatNoBufferHolds(t *testing.T) {
 }
 
 func TestPacketPortOutlivesItsInterfaceGoingDown(t *testing.T) {
-	w := newBench(t, ether.Options{})
+	eachReceiver(t, testPacketPortOutlivesItsInterfaceGoingDown)
+}
+
+func testPacketPortOutlivesItsInterfaceGoingDown(t *testing.T, opts ether.Options) {
+	w := newBench(t, opts)
 	f := w.packet(session(macB, macA), payload(100))
 	// Reading all the while, as the gateway does.
 	type read struct {
@@ -351,10 +379,12 @@ func TestPacketPortOutlivesItsInterfaceGoingDown(t *testing.T) {
 	}
 }
 
-func TestPacketPortOpensWhileDown(t *testing.T) {
-	w := newBench(t, ether.Options{})
+func TestPacketPortOpensWhileDown(t *testing.T) { eachReceiver(t, testPacketPortOpensWhileDown) }
+
+func testPacketPortOpensWhileDown(t *testing.T, opts ether.Options) {
+	w := newBench(t, opts)
 	w.b.Down("eth0")
-	p := w.open(w.b, "eth0", ether.Options{})
+	p := w.open(w.b, "eth0", opts)
 	got := make(chan error, 1)
 	bufs := w.bufs(1)
 	go func() { _, err := p.ReadBatch(bufs); got <- err }()
@@ -367,9 +397,13 @@ func TestPacketPortOpensWhileDown(t *testing.T) {
 }
 
 func TestPacketPortSaysThatItsInterfaceIsGone(t *testing.T) {
+	eachReceiver(t, testPacketPortSaysThatItsInterfaceIsGone)
+}
+
+func testPacketPortSaysThatItsInterfaceIsGone(t *testing.T, opts ether.Options) {
 	for _, downFirst := range []bool{false, true} {
 		t.Run(fmt.Sprintf("down first %v", downFirst), func(t *testing.T) {
-			w := newBench(t, ether.Options{})
+			w := newBench(t, opts)
 			f := w.packet(session(macA, macB), payload(10))
 			if downFirst {
 				w.b.Down("eth0")
@@ -392,8 +426,10 @@ func TestPacketPortSaysThatItsInterfaceIsGone(t *testing.T) {
 	}
 }
 
-func TestPacketPortCloseUnblocks(t *testing.T) {
-	w := newBench(t, ether.Options{})
+func TestPacketPortCloseUnblocks(t *testing.T) { eachReceiver(t, testPacketPortCloseUnblocks) }
+
+func testPacketPortCloseUnblocks(t *testing.T, opts ether.Options) {
+	w := newBench(t, opts)
 	got := make(chan error, 1)
 	bufs := w.bufs(1)
 	go func() { _, err := w.pb.ReadBatch(bufs); got <- err }()
@@ -428,8 +464,10 @@ func TestPacketPortCloseUnblocks(t *testing.T) {
 	w.pb.MTU()
 }
 
-func TestPacketPortAddresses(t *testing.T) {
-	w := newBench(t, ether.Options{})
+func TestPacketPortAddresses(t *testing.T) { eachReceiver(t, testPacketPortAddresses) }
+
+func testPacketPortAddresses(t *testing.T, opts ether.Options) {
+	w := newBench(t, opts)
 	mac := pppoe.MAC{2, 0, 0x5e, 0, 0, 1}
 	for range 2 { // counted: two lines may share an address
 		if err := w.pb.AddMAC(mac); err != nil {
@@ -499,8 +537,11 @@ func TestOpenErrorsSayWhatToDo(t *testing.T) {
 	}
 }
 
-func TestPacketPortPromiscuous(t *testing.T) {
-	w := newBench(t, ether.Options{Promiscuous: true})
+func TestPacketPortPromiscuous(t *testing.T) { eachReceiver(t, testPacketPortPromiscuous) }
+
+func testPacketPortPromiscuous(t *testing.T, opts ether.Options) {
+	opts.Promiscuous = true
+	w := newBench(t, opts)
 	f := w.packet(session(pppoe.MAC{2, 7}, macA), payload(10))
 	w.send(w.pa, f)
 	w.wantFrame("a frame for another host", w.pb, f.Bytes())
@@ -603,8 +644,10 @@ func TestPacketPortRefusesFragments(t *testing.T) {
 	}
 }
 
-func TestPacketPortAllocatesNothing(t *testing.T) {
-	w := newBench(t, ether.Options{})
+func TestPacketPortAllocatesNothing(t *testing.T) { eachReceiver(t, testPacketPortAllocatesNothing) }
+
+func testPacketPortAllocatesNothing(t *testing.T, opts ether.Options) {
+	w := newBench(t, opts)
 	batch := make([]*frame.Buf, 16)
 	for i := range batch {
 		batch[i] = w.packet(session(macB, macA, 100), payload(100))

@@ -52,8 +52,7 @@ func TestTagFromControlMessages(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			r := new(receiver)
-			r.init()
+			r := newMessages()
 			at := 0
 			for _, m := range tt.messages {
 				at += putControl(unsafe.Add(unsafe.Pointer(&r.aux[3]), at), m.level, m.kind, m.data)

@@ -69,7 +69,7 @@ func (s *sender) forget() {
 func (s *sender) sendAll(fd uintptr) {
 	var patience time.Duration // used up
 	for at := 0; at < s.count; {
-		n, _, errno := unix.Syscall6(unix.SYS_SENDMMSG, fd, uintptr(unsafe.Pointer(&s.headers[at])),
+		n, _, errno := unix.RawSyscall6(unix.SYS_SENDMMSG, fd, uintptr(unsafe.Pointer(&s.headers[at])),
 			uintptr(s.count-at), unix.MSG_DONTWAIT, 0, 0)
 		switch errno {
 		case 0:
