@@ -225,6 +225,14 @@ func (l *pppoeLine) Write(frames []*frame.Buf) error {
 	return nil
 }
 
+// TryWrite is line.Line's. Ethernet never makes a line wait.
+func (l *pppoeLine) TryWrite(frames []*frame.Buf) (n int, whole bool, err error) {
+	return len(frames), true, l.Write(frames)
+}
+
+// Flush is line.Line's.
+func (l *pppoeLine) Flush() error { return nil }
+
 // SetParams does nothing: PPPoE has no framing to choose (RFC 2516 section 7).
 func (l *pppoeLine) SetParams(hdlc.Params, uint32) {}
 

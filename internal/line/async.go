@@ -38,6 +38,9 @@ type async struct {
 	in  *input     // read, not decoded yet; nil unless a batch was full
 	cur *frame.Buf // what the decoder has of a frame that is not complete; nil if nothing
 
+	unsent *output // what the carrier has not taken yet of the last TryWrite; nil if nothing
+	sent   int     // octets of unsent that it has taken
+
 	noBuffer uint64 // frames dropped because the pool was at its cap
 
 	counters sync.Mutex // held for a moment, once per Read and per Write
@@ -181,8 +184,22 @@ func (a *async) release() {
 }
 
 func (a *async) Write(frames []*frame.Buf) error {
+	for len(frames) > 0 {
+		n, whole, err := a.TryWrite(frames)
+		if err == nil && !whole {
+			err = a.Flush()
+		}
+		if err != nil {
+			return err
+		}
+		frames = frames[n:]
+	}
+	return nil
+}
+
+func (a *async) TryWrite(frames []*frame.Buf) (n int, whole bool, err error) {
 	if a.closed.Load() {
-		return ErrClosed
+		return 0, false, ErrClosed
 	}
 	params, _ := a.Params()
 	// RFC 1662 section 7.1: the peer's ACCM says what "MUST remain mapped when the
@@ -194,38 +211,54 @@ func (a *async) Write(frames []*frame.Buf) error {
 		need += hdlc.MaxEncoded(len(f.Bytes()))
 	}
 	out := a.scratch.output(need)
-	defer a.scratch.putOutput(out)
-
-	var octets, wire uint64
-	var err error
-	for _, f := range frames {
-		b := f.Bytes()
-		if len(out.data) > 0 && len(out.data)+hdlc.MaxEncoded(len(b)) > cap(out.data) {
-			if err = a.carrier.write(out.data); err != nil {
-				break
-			}
-			wire += uint64(len(out.data))
-			out.data = out.data[:0]
+	var octets uint64
+	for ; n < len(frames); n++ {
+		b := frames[n].Bytes()
+		if n > 0 && len(out.data)+hdlc.MaxEncoded(len(b)) > cap(out.data) {
+			break // the rest is another write's
 		}
 		out.data = hdlc.AppendFrame(out.data, b, framing(b, params))
 		octets += uint64(len(b))
 	}
-	if err == nil && len(out.data) > 0 {
-		err = a.carrier.write(out.data)
-		wire += uint64(len(out.data))
-	}
+	wire := len(out.data)
+	k, err := a.carrier.tryWrite(out.data)
 	if err != nil {
-		if a.closed.Load() {
-			return ErrClosed
-		}
-		return down(err)
+		a.scratch.putOutput(out)
+		return 0, false, a.failed(err)
+	}
+	if whole = k == wire; whole {
+		a.scratch.putOutput(out)
+	} else {
+		a.unsent, a.sent = out, k
 	}
 	a.counters.Lock()
-	a.count.TxFrames += uint64(len(frames))
+	a.count.TxFrames += uint64(n)
 	a.count.TxOctets += octets
-	a.count.TxWireOctets += wire
+	a.count.TxWireOctets += uint64(wire)
 	a.counters.Unlock()
+	return n, whole, nil
+}
+
+func (a *async) Flush() error {
+	out := a.unsent
+	if out == nil {
+		return nil
+	}
+	a.unsent = nil
+	err := a.carrier.write(out.data[a.sent:])
+	a.scratch.putOutput(out)
+	if err != nil {
+		return a.failed(err)
+	}
 	return nil
+}
+
+// failed is what Write says of its carrier's error.
+func (a *async) failed(err error) error {
+	if a.closed.Load() {
+		return ErrClosed
+	}
+	return down(err)
 }
 
 func (a *async) SetParams(send hdlc.Params, recvACCM uint32) {

@@ -8,6 +8,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"syscall"
+	"unsafe"
 
 	"golang.org/x/sys/unix"
 )
@@ -19,6 +20,8 @@ type carrier interface {
 	read() (*input, error)
 	// write takes all of p, or says why it did not.
 	write(p []byte) error
+	// tryWrite takes what it can of p without waiting, and says how much that was.
+	tryWrite(p []byte) (n int, err error)
 	// close makes read and write return at once. It is called once.
 	close() error
 }
@@ -95,6 +98,12 @@ type fdCarrier struct {
 	attempt func(fd uintptr) bool
 	in      *input
 	err     error
+
+	// The same of the one who writes.
+	attemptSend func(fd uintptr) bool
+	rest        []byte // not taken yet
+	wait        bool   // until all of it is
+	sendErr     error
 }
 
 func newFDCarrier(file interface {
@@ -106,7 +115,7 @@ func newFDCarrier(file interface {
 		return nil, err
 	}
 	c := &fdCarrier{file: file, raw: raw, scratch: s}
-	c.attempt = c.tryRead
+	c.attempt, c.attemptSend = c.tryRead, c.trySend
 	return c, nil
 }
 
@@ -115,19 +124,21 @@ func newFDCarrier(file interface {
 func (c *fdCarrier) tryRead(fd uintptr) bool {
 	in := c.scratch.input()
 	for {
-		n, err := unix.Read(int(fd), in.data[:])
+		// Raw: the descriptor does not block, so the runtime need not prepare
+		// to go on without this thread, which costs more than a short read.
+		n, _, errno := unix.RawSyscall(unix.SYS_READ, fd, uintptr(unsafe.Pointer(&in.data[0])), inputSize)
 		switch {
-		case err == unix.EINTR:
+		case errno == unix.EINTR:
 			continue
-		case err == unix.EAGAIN:
+		case errno == unix.EAGAIN:
 			c.scratch.putInput(in) // while waiting, hold nothing
 			return false
-		case err != nil:
-			c.err = err
+		case errno != 0:
+			c.err = errno
 		case n == 0:
 			c.err = io.EOF
 		default:
-			in.end, c.in = n, in
+			in.end, c.in = int(n), in
 			return true
 		}
 		c.scratch.putInput(in)
@@ -148,8 +159,41 @@ func (c *fdCarrier) read() (*input, error) {
 }
 
 func (c *fdCarrier) write(p []byte) error {
-	_, err := c.file.Write(p)
+	_, err := c.send(p, true)
 	return err
+}
+
+func (c *fdCarrier) tryWrite(p []byte) (n int, err error) { return c.send(p, false) }
+
+func (c *fdCarrier) send(p []byte, wait bool) (n int, err error) {
+	c.rest, c.wait, c.sendErr = p, wait, nil
+	if err = c.raw.Write(c.attemptSend); err == nil {
+		err = c.sendErr
+	} else if c.closed.Load() {
+		err = os.ErrClosed
+	}
+	n = len(p) - len(c.rest)
+	c.rest = nil
+	return n, err
+}
+
+// trySend is called by the poller's RawConn.Write, again each time the descriptor
+// has become writable, until it returns true.
+func (c *fdCarrier) trySend(fd uintptr) bool {
+	for len(c.rest) > 0 {
+		n, _, errno := unix.RawSyscall(unix.SYS_WRITE, fd, uintptr(unsafe.Pointer(&c.rest[0])), uintptr(len(c.rest)))
+		switch errno {
+		case 0:
+			c.rest = c.rest[n:]
+		case unix.EINTR:
+		case unix.EAGAIN:
+			return !c.wait
+		default:
+			c.sendErr = errno
+			return true
+		}
+	}
+	return true
 }
 
 func (c *fdCarrier) close() error {
@@ -178,6 +222,9 @@ func (c *rwCarrier) write(p []byte) error {
 	_, err := c.rw.Write(p)
 	return err
 }
+
+// tryWrite takes nothing: there is no knowing whether a write would wait.
+func (c *rwCarrier) tryWrite([]byte) (int, error) { return 0, nil }
 
 func (c *rwCarrier) close() error { return c.rw.Close() }
 

@@ -37,7 +37,7 @@ var ErrClosed = errors.New("line: closed")
 
 // Line is one access connection.
 //
-// One goroutine calls Read, one at a time calls Write; every other method may
+// One goroutine calls Read, one at a time calls Write, TryWrite and Flush; every other method may
 // be called from any goroutine.
 type Line interface {
 	Info() Info
@@ -56,6 +56,14 @@ type Line interface {
 	// write where the carrier allows. It blocks while the carrier does, and
 	// keeps no reference to frames. Close makes a blocked Write return.
 	Write(frames []*frame.Buf) error
+
+	// TryWrite is a Write that does not wait. It takes the first n frames; if
+	// whole is false the carrier has not taken all of their octets yet, and
+	// Flush must be called before the next Write or TryWrite.
+	TryWrite(frames []*frame.Buf) (n int, whole bool, err error)
+
+	// Flush waits until the carrier has taken what TryWrite left over.
+	Flush() error
 
 	// SetParams says how to frame what is sent from now on, and which
 	// control characters to discard on receipt (RFC 1662). Carriers without

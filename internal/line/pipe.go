@@ -97,7 +97,7 @@ func (c *Conn) Write(p []byte) (n int, err error) {
 				return n, io.ErrClosedPipe
 			}
 		}
-		k := c.tx.put(piece)
+		k := c.tx.put(piece, true)
 		if n += k; k < len(piece) {
 			return n, io.ErrClosedPipe
 		}
@@ -130,6 +130,19 @@ func (c *Conn) write(p []byte) error {
 	return err
 }
 
+// tryWrite takes nothing on a wire with a speed: its octets take their time.
+func (c *Conn) tryWrite(p []byte) (int, error) {
+	if c.speed > 0 {
+		return 0, nil
+	}
+	select {
+	case <-c.done:
+		return 0, io.ErrClosedPipe
+	default:
+		return c.tx.put(p, false), nil
+	}
+}
+
 func (c *Conn) close() error { return c.Close() }
 
 // wire is one direction of a pipe: a bounded queue of octets.
@@ -154,16 +167,16 @@ func newWire(bound int) *wire {
 // queued is what was put and not yet taken. mu is held.
 func (w *wire) queued() []byte { return w.buf[w.off:] }
 
-// put waits for room and adds p piece by piece; it took fewer octets than p has
-// only if the wire is down.
-func (w *wire) put(p []byte) (n int) {
+// put adds as much of p as there is room for, or waits for room and adds p piece
+// by piece; then it took fewer octets than p has only if the wire is down.
+func (w *wire) put(p []byte, wait bool) (n int) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	for n < len(p) {
-		for len(w.queued()) >= w.bound && !w.down {
+		for len(w.queued()) >= w.bound && !w.down && wait {
 			w.cond.Wait()
 		}
-		if w.down {
+		if w.down || len(w.queued()) >= w.bound {
 			return n
 		}
 		k := min(len(p)-n, w.bound-len(w.queued()))
