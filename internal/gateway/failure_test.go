@@ -444,7 +444,7 @@ func TestStuckLineHoldsLittle(t *testing.T) {
 		push := func() bool {
 			b := pool.Get()
 			b.SetBytes(ipv4(1000, 1))
-			return o.push(clock(), b)
+			return o.put(clock(), b)
 		}
 		waiting := func() int {
 			synctest.Wait() // the writer takes the first batch, and stands
@@ -463,7 +463,7 @@ func TestStuckLineHoldsLittle(t *testing.T) {
 		}
 		echo := pool.Get()
 		echo.SetBytes(lcp(ppp.EchoRequest, 1, make([]byte, 4)))
-		if !o.push(clock(), echo) {
+		if !o.put(clock(), echo) {
 			t.Error("PPP itself is refused on account of data")
 		}
 		far.Close()

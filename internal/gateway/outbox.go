@@ -10,18 +10,26 @@ import (
 
 // outbox is what waits to be written to one line. Anyone may put a frame in,
 // and never waits for the line: a modem at 9,600 bit/s must not hold up a
-// thousand others. The goroutine that writes lives only while there is
-// something to write, so an idle line has none.
+// thousand others.
+//
+// Whoever puts a frame in when nobody writes becomes the writer, and writes as
+// much as the line takes at once: from the port to the line a frame then meets
+// no other goroutine. The rest is for a goroutine that lives only until the line
+// has taken it, so an idle line has none.
 type outbox struct {
 	mu       sync.Mutex
 	q        queue
 	line     line.Line
-	writing  bool
+	writing  bool          // somebody is the writer
 	closing  bool          // close the line once what waits is written
 	dead     bool          // the line takes no more
 	late     uint64        // frames that came after that
 	since    time.Duration // when the write under way began; 0 is none
 	underWay int           // frames in it
+
+	// The writer's.
+	batch *batch // taken from the queue; nil while nothing is
+	n     int    // frames in batch
 	// write is writeLine, bound once: a go statement with it allocates nothing.
 	write   func()
 	batches *sync.Pool // of *batch
@@ -44,23 +52,31 @@ func (o *outbox) init(l line.Line, cfg queueConfig, batches *sync.Pool) {
 }
 
 // push puts b, which starts at its Protocol field, in the queue and takes it
-// over. It reports false, and has Put b back, if the queue had no room.
-func (o *outbox) push(now time.Duration, b *frame.Buf) bool {
+// over. ok is false, and b has been Put back, if the queue had no room. If mine is
+// true the caller has become the writer and must call flush, soon.
+func (o *outbox) push(now time.Duration, b *frame.Buf) (ok, mine bool) {
 	o.mu.Lock()
+	defer o.mu.Unlock()
 	if o.dead || o.closing {
 		o.late++
-		o.mu.Unlock()
 		b.Put()
-		return false
+		return false, false
 	}
-	ok := !o.crowded(now, b) && o.q.push(now, b)
-	if !ok {
+	if o.crowded(now, b) || !o.q.push(now, b) {
 		b.Put()
-	} else if !o.writing {
-		o.writing = true
-		go o.write()
+		return false, false
 	}
-	o.mu.Unlock()
+	mine = !o.writing
+	o.writing = true
+	return true, mine
+}
+
+// put is push, and flush if need be.
+func (o *outbox) put(now time.Duration, b *frame.Buf) bool {
+	ok, mine := o.push(now, b)
+	if mine {
+		o.flush()
+	}
 	return ok
 }
 
@@ -127,40 +143,93 @@ func (o *outbox) drops() (full, codel, late uint64) {
 	return o.q.full, o.q.codel, o.late
 }
 
-// writeLine writes until nothing waits.
-func (o *outbox) writeLine() {
-	batch := o.batches.Get().(*batch)
-	defer o.batches.Put(batch)
-	for {
-		o.mu.Lock()
-		now := clock()
-		n := o.q.popBatch(now, batch[:])
-		o.since, o.underWay = now, n
-		if n == 0 {
-			o.writing, o.since = false, 0
-			last := o.closing && !o.dead
-			if last {
-				o.dead = true
-			}
-			o.mu.Unlock()
-			if last {
-				o.line.Close()
-			}
+// flush is the writer's, who must not wait: it writes what waits, as long as the
+// line takes it at once.
+func (o *outbox) flush() {
+	// Others may put in more all the time; who has other lines to serve writes
+	// only so much of it.
+	for range maxFlush {
+		if !o.next() {
 			return
 		}
-		o.mu.Unlock()
-		err := o.line.Write(batch[:n])
-		for _, b := range batch[:n] {
-			b.Put()
-		}
+		k, whole, err := o.line.TryWrite(o.batch[:o.n])
 		if err != nil {
-			// The reader sees the same line fail and says so to the owner.
-			o.mu.Lock()
-			o.dead, o.writing = true, false
-			o.q.drain()
-			o.mu.Unlock()
-			o.line.Close()
+			o.fail()
 			return
+		}
+		o.written(k)
+		if !whole || o.n > 0 {
+			break
 		}
 	}
+	go o.write()
+}
+
+// maxFlush is how many batches one flush writes.
+const maxFlush = 2
+
+// writeLine is the writer's, who may wait: it writes until nothing waits.
+func (o *outbox) writeLine() {
+	if o.line.Flush() != nil {
+		o.fail()
+		return
+	}
+	for o.n > 0 || o.next() {
+		if o.line.Write(o.batch[:o.n]) != nil {
+			o.fail()
+			return
+		}
+		o.written(o.n)
+	}
+}
+
+// next takes the next batch from the queue. It is false when nothing waits; then
+// the caller is not the writer any more.
+func (o *outbox) next() bool {
+	if o.batch == nil {
+		o.batch = o.batches.Get().(*batch)
+	}
+	o.mu.Lock()
+	now := clock()
+	o.n = o.q.popBatch(now, o.batch[:])
+	o.since, o.underWay = now, o.n
+	if o.n > 0 {
+		o.mu.Unlock()
+		return true
+	}
+	o.batches.Put(o.batch)
+	o.batch = nil
+	o.writing, o.since = false, 0
+	last := o.closing && !o.dead
+	if last {
+		o.dead = true
+	}
+	o.mu.Unlock()
+	if last {
+		o.line.Close()
+	}
+	return false
+}
+
+// written puts the batch's first k frames back; the others are its first now.
+func (o *outbox) written(k int) {
+	for _, b := range o.batch[:k] {
+		b.Put()
+	}
+	o.n = copy(o.batch[:], o.batch[k:o.n])
+}
+
+// fail is the end of a line that would not be written to. The reader sees the
+// same line fail and says so to the owner.
+func (o *outbox) fail() {
+	if o.batch != nil {
+		o.written(o.n)
+		o.batches.Put(o.batch)
+		o.batch = nil
+	}
+	o.mu.Lock()
+	o.dead, o.writing = true, false
+	o.q.drain()
+	o.mu.Unlock()
+	o.line.Close()
 }

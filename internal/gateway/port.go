@@ -62,7 +62,7 @@ func (p *port) close() {
 }
 
 // portBatch is how many frames one read of a port takes.
-const portBatch = 64
+const portBatch = 128
 
 const noBufferPause = 10 * time.Millisecond
 
@@ -85,6 +85,7 @@ func (p *port) readPort() error {
 		}
 	}
 	ep := p.ether()
+	toFlush := make([]*outbox, 0, portBatch)
 	for {
 		n, err := ep.ReadBatch(bufs)
 		now := clock()
@@ -99,8 +100,18 @@ func (p *port) readPort() error {
 				continue
 			}
 			bufs[i] = fresh
-			r.deliver(now, b)
+			if r.deliver(now, b) {
+				toFlush = append(toFlush, &r.s.out)
+			}
 		}
+		for _, o := range toFlush {
+			if n == portBatch {
+				go o.write() // there is more to read: let others write meanwhile
+			} else {
+				o.flush()
+			}
+		}
+		toFlush = toFlush[:0]
 		if err != nil {
 			return err
 		}
@@ -117,15 +128,15 @@ type routed struct {
 }
 
 // deliver hands b over. It does not wait: what the owner cannot take now, PPP
-// or PPPoE will send again.
-func (r routed) deliver(now time.Duration, b *frame.Buf) {
+// or PPPoE will send again. If it is true, the line's outbox must be flushed.
+func (r routed) deliver(now time.Duration, b *frame.Buf) (flush bool) {
 	if !r.discovery {
-		r.s.downstream(now, b)
-		return
+		return r.s.downstream(now, b)
 	}
 	if !r.s.notify(event{s: r.s, kind: evDiscovery, buf: b, src: r.src, expected: r.expected}) && r.expected {
 		r.s.unexpected()
 	}
+	return false
 }
 
 // route finds the session that b is for and trims b to what the session wants:

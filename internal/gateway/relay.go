@@ -212,7 +212,7 @@ func (s *session) toUser(f []byte) bool {
 		return false
 	}
 	b.SetBytes(f)
-	return s.out.push(clock(), b)
+	return s.out.put(clock(), b)
 }
 
 // parting tells the AC in PPP's own words that the user is gone, before the

@@ -293,8 +293,9 @@ func (s *session) upstream(fwd *forward, b *frame.Buf) bool {
 }
 
 // downstream carries one frame from the AC, which starts at its Protocol field.
-// It is called by the port's reader and never waits.
-func (s *session) downstream(now time.Duration, b *frame.Buf) {
+// It is called by the port's reader and never waits. If it is true the caller
+// has become the writer of the line and must call s.out.flush, soon.
+func (s *session) downstream(now time.Duration, b *frame.Buf) (mine bool) {
 	p, _, ok := ppp.Split(b.Bytes())
 	switch {
 	case !ok:
@@ -307,11 +308,14 @@ func (s *session) downstream(now time.Duration, b *frame.Buf) {
 		b.Put()
 	default:
 		n := b.Len()
-		if s.out.push(now, b) {
+		ok, mine := s.out.push(now, b)
+		if ok {
 			s.stats.downFrames.Add(1)
 			s.stats.downOctets.Add(uint64(n))
 		}
+		return mine
 	}
+	return false
 }
 
 // notify tells the owner of something from the port, without waiting, and
