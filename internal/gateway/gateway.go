@@ -62,6 +62,7 @@ type Gateway struct {
 	listeners []groupListener
 	owners    []*owner
 
+	born   time.Time
 	hub    hub
 	uniqs  atomic.Uint32 // Host-Uniqs given out
 	begun  atomic.Uint32 // lines begun
@@ -88,7 +89,7 @@ type groupListener struct {
 func New(o Options) (*Gateway, error) {
 	g := &Gateway{
 		cfg: o.Config, log: o.Log, pool: o.Pool, random: o.Random, jitter: o.Jitter, hostname: o.Hostname, openPort: o.OpenPort,
-		lines: make(map[string]*session), batches: newBatches(),
+		lines: make(map[string]*session), batches: newBatches(), born: time.Now(),
 	}
 	if err := g.open(o.Listen); err != nil {
 		g.closeAll()

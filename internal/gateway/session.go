@@ -52,9 +52,10 @@ type session struct {
 	out               outbox
 	stats             sessionStats
 	unheard, fromPort atomic.Int32 // control frames on their way to the owner, from the line and the port
+	asked             atomic.Bool  // the gateway has sent an Echo-Request of its own
 	expected          atomic.Pointer[key]
 	gateElem          *list.Element // in the uplink's gate, under its lock
-	view              atomic.Pointer[LineInfo]
+	view              atomic.Pointer[view]
 
 	// The owner's.
 	state      state
@@ -90,11 +91,11 @@ func (s *session) handle(now time.Time, ev event) {
 	case evLineUp:
 		s.lineUp(now)
 	case evFromUser:
-		s.unheard.Add(-1)
 		s.fromUser(now, ev.buf)
+		s.unheard.Add(-1)
 	case evFromAC:
-		s.fromPort.Add(-1)
 		s.fromAC(now, ev.buf)
+		s.fromPort.Add(-1)
 	case evDiscovery:
 		s.fromPort.Add(-1)
 		s.discoveryInput(now, ev)
@@ -273,7 +274,7 @@ func (s *session) upstream(fwd *forward, b *frame.Buf) bool {
 	switch {
 	case !ok:
 		s.stats.malformed.Add(1)
-	case !p.IsData():
+	case !p.IsData() && !(fwd != nil && s.unheard.Load() == 0 && isEcho(b.Bytes())):
 		// One line may have only so many control frames under way, so that
 		// its flood fills no one else's inbox.
 		if s.unheard.Add(1) <= maxUnheard && s.owner.post(event{s: s, kind: evFromUser, buf: b}) {
@@ -292,6 +293,21 @@ func (s *session) upstream(fwd *forward, b *frame.Buf) bool {
 	return false
 }
 
+// isEcho reports whether frame is an LCP Echo-Request or Echo-Reply. They change
+// nothing in what the owner knows, and on an idle line there is nothing else: so
+// they go straight across as data does, and the owners of 50,000 lines sleep. They
+// overtake nothing: a control frame that the owner still has is waited behind.
+func isEcho(pppFrame []byte) bool {
+	return isLCP(pppFrame, ppp.EchoRequest) || isLCP(pppFrame, ppp.EchoReply)
+}
+
+// passesDown reports whether control frame b from the AC is nothing to the owner.
+// An Echo-Reply may be the answer to an Echo-Request of the gateway's own.
+func (s *session) passesDown(b *frame.Buf) bool {
+	return isEcho(b.Bytes()) && s.fromPort.Load() == 0 && s.forward.Load() != nil &&
+		!(s.asked.Load() && isLCP(b.Bytes(), ppp.EchoReply))
+}
+
 // downstream carries one frame from the AC, which starts at its Protocol field.
 // It is called by the port's reader and never waits. If it is true the caller
 // has become the writer of the line and must call s.out.flush, soon.
@@ -301,7 +317,7 @@ func (s *session) downstream(now time.Duration, b *frame.Buf) (mine bool) {
 	case !ok:
 		s.stats.malformed.Add(1)
 		b.Put()
-	case !p.IsData():
+	case !p.IsData() && !s.passesDown(b):
 		s.notify(event{s: s, kind: evFromAC, buf: b})
 	case s.forward.Load() == nil:
 		s.stats.downNotOpen.Add(1)

@@ -1,9 +1,33 @@
 package gateway
 
-import "tributary/ppp"
+import (
+	"net/netip"
+	"time"
 
-// publish makes the owner's state visible to API and CLI, as a copy, if it has
-// changed.
+	"tributary/ppp"
+	"tributary/pppoe"
+)
+
+// view is what API and CLI see of a session beside its counters. It does not
+// change: the owner replaces it. There is one for each line, so it is kept small,
+// and made into text only for whoever asks.
+type view struct {
+	state   state
+	phase   ppp.Phase
+	since   time.Time
+	sid     uint16 // 0: no session yet
+	acName  string
+	ac, our pppoe.MAC
+	setUp   time.Duration
+	user    string
+	auth    string
+	address netip.Addr
+	peer    netip.Addr
+	dns     [2]netip.Addr
+	message string
+}
+
+// publish makes the owner's state visible, if it has changed.
 func (s *session) publish() {
 	var st ppp.SnoopState
 	if s.snoop != nil {
@@ -13,43 +37,48 @@ func (s *session) publish() {
 		return
 	}
 	s.changed, s.shownPhase, s.shownUser = false, st.Phase, st.User
-	v := LineInfo{
-		Name: s.info.Name, Group: s.info.Group, Kind: s.info.Kind, Remote: s.info.Remote,
-		State: s.state.String(), Phase: "dead", Since: s.since, Uplink: s.up.cfg.Name, Message: s.message,
-		DNS: []string{}, VLANs: []uint16{},
+	v := &view{
+		state: s.state, phase: st.Phase, since: s.since, message: s.message,
+		user: st.User, auth: st.Auth, address: st.Address, peer: st.Peer, dns: st.DNS,
 	}
 	if s.ended.message != "" {
-		v.Message = s.ended.message
+		v.message = s.ended.message
 	}
 	if s.state >= stateUp && s.session.SessionID != 0 {
-		v.SessionID, v.ACName, v.ACMAC = s.session.SessionID, s.session.ACName, s.session.AC.String()
-		v.OurMAC, v.SetUp = s.disc.our.String(), s.setUp
-		v.VLANs = append(v.VLANs, s.up.vlans.Slice()...)
+		v.sid, v.acName, v.ac = s.session.SessionID, s.session.ACName, s.session.AC
+		v.our, v.setUp = s.disc.our, s.setUp
 	}
-	if s.snoop != nil {
-		v.Phase, v.User, v.Auth = st.Phase.String(), st.User, st.Auth
-		if st.Address.IsValid() {
-			v.Address = st.Address.String()
-		}
-		if st.Peer.IsValid() {
-			v.Peer = st.Peer.String()
-		}
-		for _, a := range st.DNS {
-			if a.IsValid() {
-				v.DNS = append(v.DNS, a.String())
-			}
-		}
-	}
-	s.view.Store(&v)
+	s.view.Store(v)
 }
 
-// lineInfo is the view with the counters as they are now.
+// lineInfo is the view in words, with the counters as they are now.
 func (s *session) lineInfo() LineInfo {
-	v := *s.view.Load()
+	v := s.view.Load()
+	text := func(a netip.Addr) string {
+		if !a.IsValid() {
+			return ""
+		}
+		return a.String()
+	}
+	i := LineInfo{
+		Name: s.info.Name, Group: s.info.Group, Kind: s.info.Kind, Remote: s.info.Remote,
+		State: v.state.String(), Phase: v.phase.String(), Since: v.since, Uplink: s.up.cfg.Name, Message: v.message,
+		SetUp: v.setUp, User: v.user, Auth: v.auth, Address: text(v.address), Peer: text(v.peer),
+		DNS: []string{}, VLANs: []uint16{},
+		Line: s.line.Counters(), Session: s.statistics(),
+	}
+	if v.sid != 0 {
+		i.SessionID, i.ACName, i.ACMAC, i.OurMAC = v.sid, v.acName, v.ac.String(), v.our.String()
+		i.VLANs = append(i.VLANs, s.up.vlans.Slice()...)
+	}
+	for _, a := range v.dns {
+		if a.IsValid() {
+			i.DNS = append(i.DNS, a.String())
+		}
+	}
 	send, recv := s.line.Params()
-	v.SendACCM, v.RecvACCM, v.PFC, v.ACFC = send.ACCM, recv, send.PFC, send.ACFC
-	v.Line, v.Session = s.line.Counters(), s.statistics()
-	return v
+	i.SendACCM, i.RecvACCM, i.PFC, i.ACFC = send.ACCM, recv, send.PFC, send.ACFC
+	return i
 }
 
 // naturalLess orders names so that virtual/9 comes before virtual/10.
