@@ -51,9 +51,8 @@ func (r *receiver) receive(fd uintptr) bool {
 		r.got, r.errno = r.msgs.receive(fd, r.bufs)
 		return r.errno != unix.EAGAIN
 	}
-	r.got = r.ring.take(r.bufs)
-	if r.got.frames > 0 {
-		return true
+	if r.got = r.ring.take(r.bufs); r.got != (received{}) {
+		return true // also if it was nothing but frames that are dropped: they count
 	}
 	// The ring does not tell of errors. One that comes from now on ends the wait.
 	if e, err := unix.GetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_ERROR); err == nil && e != 0 {
