@@ -62,8 +62,8 @@ func (r *ring) take(bufs []*frame.Buf) (got received) {
 		}
 		b := bufs[got.frames]
 		b.Reset(frame.Headroom)
-		from, n := int(h.Mac), int(h.Snaplen)
-		if h.Snaplen == h.Len && from+n <= ringSlot && b.SetBytes(slot[from:from+n]) {
+		from, n := uint32(h.Mac), h.Snaplen
+		if n == h.Len && from <= ringSlot && n <= ringSlot-from && b.SetBytes(slot[from:from+n]) {
 			restoreTag(b, vlanTag(status, h.Vlan_tpid, h.Vlan_tci))
 			got.frames++
 			got.octets += b.Len()
