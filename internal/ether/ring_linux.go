@@ -43,9 +43,15 @@ func newRing(fd, octets int) (*ring, error) {
 	}
 	mem, err := unix.Mmap(fd, 0, blocks*ringBlock, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_SHARED)
 	if err != nil {
+		dropRing(fd)
 		return nil, err
 	}
 	return &ring{mem: mem, slots: int(req.Frame_nr)}, nil
+}
+
+// dropRing takes the socket's ring away again: with one, recvmmsg gives nothing.
+func dropRing(fd int) {
+	_ = unix.SetsockoptTpacketReq(fd, unix.SOL_PACKET, unix.PACKET_RX_RING, &unix.TpacketReq{})
 }
 
 // take copies frames that have come into bufs, with their tags back in place, and
