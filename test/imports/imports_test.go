@@ -33,7 +33,8 @@ var world = []string{"net", "os", "sync", "context", "log", "math/rand", "runtim
 // and below them buffers and protocols.
 var may = func() map[string][]string {
 	ground := append([]string{"internal/frame"}, pure...)
-	sides := append([]string{"internal/line", "internal/ether", "internal/aaa", "internal/pool", "internal/config", "internal/capture"}, ground...)
+	sides := append([]string{"internal/line", "internal/ether", "internal/aaa", "internal/pool", "internal/ip", "internal/nat", "internal/ipv6",
+		"internal/config", "internal/capture"}, ground...)
 	gateway := append([]string{"internal/gateway"}, sides...)
 	return map[string][]string{
 		"hdlc":             {},
@@ -44,6 +45,9 @@ var may = func() map[string][]string {
 		"internal/config":  {"pppoe"},
 		"internal/aaa":     {"internal/config", "ppp"},
 		"internal/pool":    {"internal/config"},
+		"internal/ip":      ground,
+		"internal/nat":     {"internal/ip", "internal/frame"},
+		"internal/ipv6":    {"internal/ip", "internal/frame", "ppp"},
 		"internal/line":    append([]string{"internal/config"}, ground...),  // what to listen on
 		"internal/ether":   append([]string{"internal/capture"}, ground...), // the tap
 		"internal/gateway": sides,
