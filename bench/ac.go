@@ -43,7 +43,7 @@ func acMain(args []string) error {
 	}
 	cfg := pppoe.ServerConfig{ACName: "bench", MAC: acMAC}
 	_, _ = crand.Read(cfg.CookieKey[:]) // never fails, by its contract
-	ac := &concentrator{fd: fd, server: pppoe.NewServer(cfg), in: newInbox(), out: newBatch()}
+	ac := &concentrator{fd: fd, server: pppoe.NewServer(cfg), in: newInbox(maxBatch), out: newBatch(maxBatch)}
 	if *path != "" {
 		if ac.board, err = openBoard(*path); err != nil {
 			return err

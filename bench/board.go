@@ -28,7 +28,11 @@ type board struct {
 }
 
 // openBoard maps the board in the file at path, which it makes if need be.
-func openBoard(path string) (*board, error) {
+func openBoard(path string) (*board, error) { return shared[board](path) }
+
+// shared is a T in the file at path, which it makes if need be, until unshare. T has
+// no pointers and is no larger than a page.
+func shared[T any](path string) (*T, error) {
 	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
 	if err != nil {
 		return nil, err
@@ -42,7 +46,12 @@ func openBoard(path string) (*board, error) {
 	if err != nil {
 		return nil, fmt.Errorf("map %s: %w", path, err)
 	}
-	return (*board)(unsafe.Pointer(&b[0])), nil // for the life of the process
+	return (*T)(unsafe.Pointer(&b[0])), nil
+}
+
+// unshare unmaps what shared has mapped.
+func unshare[T any](p *T) {
+	_ = unix.Munmap(unsafe.Slice((*byte)(unsafe.Pointer(p)), os.Getpagesize()))
 }
 
 // countLost adds what the kernel has dropped on a packet socket since the last call.

@@ -95,7 +95,7 @@ func (fw *forwarder) upstream() error {
 			return err
 		}
 	}
-	out := newBatch()
+	out := newBatch(maxBatch)
 	events := make([]unix.EpollEvent, maxBatch)
 	for {
 		k, err := unix.EpollWait(ep, events, -1)
@@ -132,7 +132,7 @@ func (fw *forwarder) upstream() error {
 // downstream: recvmmsg to TCP write, one for each line that has frames in the batch.
 func (fw *forwarder) downstream() error {
 	runtime.LockOSThread()
-	in := newInbox()
+	in := newInbox(maxBatch)
 	waiting := make([][][]byte, len(fw.conns))
 	for i := range waiting {
 		waiting[i] = make([][]byte, 0, maxBatch)

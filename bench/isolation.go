@@ -276,7 +276,7 @@ than a tenth. Medians of %d rounds of %v, lowest to highest in brackets; *p99 ti
 				times = figures(spreadOf(xs), 2)
 			}
 			fmt.Fprintf(&b, "| %.0f | %s | %s | %s | %s | %s | %.0f %% |\n", rate, what, pacedLoss(others),
-				figures(spreadOf(eachPaced(others, paced.us50)), 0), figures(spreadOf(eachPaced(others, paced.us99)), 0), times, 100*dropped/sent)
+				figures(spreadOf(each(others, paced.us50)), 0), figures(spreadOf(each(others, paced.us99)), 0), times, 100*dropped/sent)
 		}
 	}
 	return b.String()

@@ -159,7 +159,7 @@ func wireDelay(o *options, payload int, rate float64) (s paced, err error) {
 	const ring = 1 << 14
 	var stamps [ring]time.Duration
 	var delays []time.Duration
-	in, out := newInbox(), newBatch()
+	in, out := newInbox(maxBatch), newBatch(maxBatch)
 	began := monotonic()
 	measured := began + o.warmUp
 	end := measured + o.duration
@@ -222,31 +222,23 @@ at the same part of the first subject's rate. What is due is sent every %v.
 	for _, row := range res.rows {
 		ss := res.samples[row]
 		wire := res.samples[latencyRow{row.cell, wireSubject, row.share, o.subjects[0]}]
-		p50, p99 := spreadOf(eachPaced(ss, paced.us50)), spreadOf(eachPaced(ss, paced.us99))
+		p50, p99 := spreadOf(each(ss, paced.us50)), spreadOf(each(ss, paced.us99))
 		added := func(f func(paced) float64, m float64) string {
 			if row.subject == wireSubject {
 				return ""
 			}
-			return fmt.Sprintf("%.0f", m-spreadOf(eachPaced(wire, f)).median)
+			return fmt.Sprintf("%.0f", m-spreadOf(each(wire, f)).median)
 		}
 		load := fmt.Sprintf("%.0f %% of %s's", 100*row.share, row.of)
 		if row.of == row.subject {
 			load = fmt.Sprintf("%.0f %%", 100*row.share)
 		}
 		fmt.Fprintf(&b, "| %d | %d | %s | %s | %.0f | %s | %s | %s | %s | %.2f | %s |\n", row.cell.payload, row.cell.lines, row.subject, load,
-			spreadOf(eachPaced(ss, func(s paced) float64 { return float64(s.returned) / s.took.Seconds() })).median,
+			spreadOf(each(ss, func(s paced) float64 { return float64(s.returned) / s.took.Seconds() })).median,
 			figures(p50, 0), figures(p99, 0), added(paced.us50, p50.median), added(paced.us99, p99.median),
-			spreadOf(eachPaced(ss, func(s paced) float64 { return s.subject.Seconds() / s.took.Seconds() })).median, pacedLoss(ss))
+			spreadOf(each(ss, func(s paced) float64 { return s.subject.Seconds() / s.took.Seconds() })).median, pacedLoss(ss))
 	}
 	return b.String()
-}
-
-func eachPaced(ss []paced, f func(paced) float64) []float64 {
-	xs := make([]float64, 0, len(ss))
-	for _, s := range ss {
-		xs = append(xs, f(s))
-	}
-	return xs
 }
 
 // pacedLoss is the loss of all rounds together, and how many frames could not be

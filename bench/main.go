@@ -57,6 +57,8 @@ func run(args []string) error {
 			return acMain(args[1:])
 		case "floor":
 			return floorMain(args[1:])
+		case "echo":
+			return echoMain(args[1:])
 		}
 	}
 	opts, err := parseOptions(args)

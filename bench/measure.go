@@ -97,11 +97,11 @@ func measureThroughput(opts *options) (string, error) {
 	return res.markdown(), nil
 }
 
-// turn is the subjects in another order for every round, so that none always
-// runs after the same one.
-func turn(subjects []string, round int) []string {
-	k := round % len(subjects)
-	return slices.Concat(subjects[k:], subjects[:k])
+// turn is what is measured, in another order for every round, so that nothing
+// always runs after the same other.
+func turn[T any](all []T, round int) []T {
+	k := round % len(all)
+	return slices.Concat(all[k:], all[:k])
 }
 
 func measure(o *options, ac *process, name string, c cell) (s sample, err error) {
@@ -198,7 +198,7 @@ func measureCeiling(o *options, ac *process, payload int) (s sample, err error) 
 	}
 	rec := record{size: ethOverhead + 2 + payload, payload: payload, hdr: ether.Header{Dst: acMAC, Src: userMAC, Type: ether.TypeSession}, sid: 1}
 	frame := rec.append(nil, pppFrame(0, payload, rand.New(rand.NewPCG(0, 0))))
-	in, out := newInbox(), newBatch()
+	in, out := newInbox(maxBatch), newBatch(maxBatch)
 	var t tally
 	var before, after reading
 	began := time.Now()

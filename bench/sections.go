@@ -12,12 +12,13 @@ import (
 // of its own there, and leaves those of the others alone.
 const (
 	throughputName = "throughput"
+	portsName      = "ports"
 	latencyName    = "latency"
 	isolationName  = "isolation"
 	scaleName      = "scale"
 )
 
-var allMeasurements = []string{throughputName, latencyName, isolationName, scaleName}
+var allMeasurements = []string{throughputName, portsName, latencyName, isolationName, scaleName}
 
 func measureOnly(o *options) error {
 	for _, name := range o.only {
@@ -26,6 +27,8 @@ func measureOnly(o *options) error {
 		switch name {
 		case throughputName:
 			text, err = measureThroughput(o)
+		case portsName:
+			text, err = measurePorts(o)
 		case latencyName:
 			text, err = measureLatency(o)
 		case isolationName:

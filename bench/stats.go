@@ -24,7 +24,7 @@ func spreadOf(xs []float64) spread {
 }
 
 // each is f of every sample.
-func each(ss []sample, f func(sample) float64) []float64 {
+func each[S any](ss []S, f func(S) float64) []float64 {
 	xs := make([]float64, 0, len(ss))
 	for _, s := range ss {
 		xs = append(xs, f(s))
@@ -34,7 +34,7 @@ func each(ss []sample, f func(sample) float64) []float64 {
 
 // ratios is f of a through f of b, round by round: what slowed the machine down
 // for a whole round is in both, and cancels out.
-func ratios(a, b []sample, f func(sample) float64) []float64 {
+func ratios[S any](a, b []S, f func(S) float64) []float64 {
 	xs := make([]float64, 0, len(a))
 	for i := range min(len(a), len(b)) {
 		if d := f(b[i]); d > 0 {
