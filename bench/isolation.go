@@ -165,9 +165,7 @@ func measureIsolation(o *options) (string, error) {
 
 // isolate measures once.
 func isolate(o *options, rate float64, reading bool) (s isolated, err error) {
-	wide := *o
-	wide.window, wide.total = isolationWindow, isolationWindow*isolationLines
-	r, err := start(tributarySubject, &wide, isolationLines, isolationPayload)
+	r, err := start(tributarySubject, o.binary, isolationLines, isolationPayload, isolationWindow)
 	if err != nil {
 		return s, err
 	}

@@ -53,15 +53,15 @@ func measureLatency(o *options) (string, error) {
 
 	res := &latencyResults{samples: make(map[latencyRow][]paced)}
 	for _, size := range o.sizes {
-		for _, n := range o.lines {
-			res.rows = append(res.rows, latencyRows(o, cell{n, size})...)
+		for _, n := range o.latencyLines {
+			res.rows = append(res.rows, latencyRows(o, cell{n, size, o.totals[0]})...)
 		}
 	}
 	began := time.Now()
 	for round := range o.rounds {
 		for _, size := range o.sizes {
-			for _, n := range o.lines {
-				if err := res.round(o, ac, cell{n, size}, round); err != nil {
+			for _, n := range o.latencyLines {
+				if err := res.round(o, ac, cell{n, size, o.totals[0]}, round); err != nil {
 					return "", err
 				}
 			}
@@ -119,7 +119,7 @@ func (res *latencyResults) round(o *options, ac *process, c cell, round int) err
 				return fmt.Errorf("%s: %s at %.0f frames a second: %w", c, name, rate, err)
 			}
 			res.samples[row] = append(res.samples[row], s)
-			fmt.Fprintf(os.Stderr, "latency, round %d, %7s: %-10s %2.0f %% of %-10s %7.0f frames/s, p50 %v, p99 %v, worst %v, lost %d, held %d\n", round+1, c,
+			fmt.Fprintf(os.Stderr, "latency, round %d, %s: %-10s %2.0f %% of %-10s %7.0f frames/s, p50 %v, p99 %v, worst %v, lost %d, held %d\n", round+1, c,
 				name, 100*row.share, row.of, float64(s.returned)/s.took.Seconds(), s.p50, s.p99, s.worst, s.lost, s.held)
 		}
 	}
@@ -128,9 +128,7 @@ func (res *latencyResults) round(o *options, ac *process, c cell, round int) err
 
 // delay measures one subject at one rate.
 func delay(o *options, name string, c cell, rate float64) (s paced, err error) {
-	wide := *o
-	wide.window, wide.total = latencyWindow, latencyWindow*c.lines
-	r, err := start(name, &wide, c.lines, c.payload)
+	r, err := start(name, o.binary, c.lines, c.payload, latencyWindow)
 	if err != nil {
 		return s, err
 	}

@@ -27,13 +27,15 @@ type options struct {
 	lines    []int
 	sizes    []int // octets of payload behind the PPP Protocol field
 	window   int   // frames under way on one line
-	total    int   // frames under way on all lines together
+	totals   []int // frames under way on all lines together
 	burst    int   // a line sends when so many may go at once
-	subjects []string
-	binary   string // tributary
-	out      string // file to write, or none
-	profile  string // folder for profiles, or none
-	only     []string
+	// Lines of the latency measurement.
+	latencyLines []int
+	subjects     []string
+	binary       string // tributary
+	out          string // file to write, or none
+	profile      string // folder for profiles, or none
+	only         []string
 
 	scaleLines int // of the scale measurement
 	atOnce     int // of them between connect and LCP open
@@ -102,15 +104,16 @@ func build(binary string) error {
 
 func parseOptions(args []string) (options, error) {
 	var o options
-	var lines, sizes, subjects string
+	var lines, latencyLines, sizes, totals, subjects string
 	f := flag.NewFlagSet("bench", flag.ContinueOnError)
 	f.IntVar(&o.rounds, "rounds", 5, "rounds; each measures every subject once, in a changing order")
 	f.DurationVar(&o.duration, "for", 2*time.Second, "length of one measurement")
 	f.DurationVar(&o.warmUp, "warm-up", 300*time.Millisecond, "time under load before a measurement")
-	f.StringVar(&lines, "lines", "1,16", "numbers of lines")
+	f.StringVar(&lines, "lines", "1,16,64", "numbers of lines")
+	f.StringVar(&latencyLines, "latency-lines", "1,16", "numbers of lines of the latency measurement")
 	f.StringVar(&sizes, "sizes", "64,1400", "octets of payload")
-	f.IntVar(&o.window, "window", 64, "frames under way on one line, at most")
-	f.IntVar(&o.total, "total", 256, "frames under way on all lines together, at most")
+	f.IntVar(&o.window, "window", 512, "frames under way on one line, at most")
+	f.StringVar(&totals, "total", "256,1024", "frames under way on all lines together, at most; latency, which asks for the capacity alone, takes the first")
 	f.IntVar(&o.burst, "burst", 16, "a line sends again when so many frames may go at once, at most a quarter of its window")
 	f.StringVar(&subjects, "subjects", strings.Join(allSubjects, ","), "what to measure")
 	f.StringVar(&o.binary, "tributary", "", "the gateway's binary; built from this tree if not given")
@@ -130,6 +133,12 @@ func parseOptions(args []string) (options, error) {
 	if o.lines, err = numbers(lines); err != nil {
 		return o, fmt.Errorf("-lines: %w", err)
 	}
+	if o.latencyLines, err = numbers(latencyLines); err != nil {
+		return o, fmt.Errorf("-latency-lines: %w", err)
+	}
+	if o.totals, err = numbers(totals); err != nil {
+		return o, fmt.Errorf("-total: %w", err)
+	}
 	if o.sizes, err = numbers(sizes); err != nil {
 		return o, fmt.Errorf("-sizes: %w", err)
 	}
@@ -139,8 +148,8 @@ func parseOptions(args []string) (options, error) {
 		}
 	}
 	o.subjects = strings.Split(subjects, ",")
-	if o.rounds < 1 || o.window < 1 || o.total < 1 || o.burst < 1 || o.duration <= 0 {
-		return o, fmt.Errorf("rounds, window, total, burst and duration are at least one")
+	if o.rounds < 1 || o.window < 1 || o.burst < 1 || o.duration <= 0 {
+		return o, fmt.Errorf("rounds, window, burst and duration are at least one")
 	}
 	if o.scaleLines < 1 || o.atOnce < 1 || o.roundLines < 1 || o.echo <= 0 {
 		return o, fmt.Errorf("scale-lines, scale-at-once, scale-round-lines and scale-echo are at least one")
@@ -160,8 +169,8 @@ func numbers(list string) ([]int, error) {
 	return ns, nil
 }
 
-// windowOf is how many frames each of n lines may have under way.
-func (o *options) windowOf(n int) int { return max(1, min(o.window, o.total/n)) }
+// windowOf is how many frames each line of a row may have under way.
+func (o *options) windowOf(c cell) int { return max(1, min(o.window, c.total/c.lines)) }
 
 // burstOf is how many frames a line with window w sends at once, at least.
 func (o *options) burstOf(w int) int { return max(1, min(o.burst, w/4)) }

@@ -14,10 +14,13 @@ import (
 	"tributary/internal/ether"
 )
 
-// cell is one row of the table: so many lines, so large frames.
-type cell struct{ lines, payload int }
+// cell is one row of the table: so many lines, so large frames, so many of them
+// under way on all lines together.
+type cell struct{ lines, payload, total int }
 
-func (c cell) String() string { return fmt.Sprintf("%d x %d", c.lines, c.payload) }
+func (c cell) String() string {
+	return fmt.Sprintf("%d x %d, %d under way", c.lines, c.payload, c.total)
+}
 
 // sample is one measurement. A frame counts once when it has gone up, been
 // echoed, and come down again: the subject has carried it twice.
@@ -63,9 +66,12 @@ func measureThroughput(opts *options) (string, error) {
 
 	res := &results{opts: o, samples: make(map[cell]map[string][]sample), ceiling: make(map[int][]sample), began: time.Now()}
 	for _, size := range o.sizes {
-		for _, n := range o.lines {
-			res.cells = append(res.cells, cell{n, size})
-			res.samples[cell{n, size}] = make(map[string][]sample)
+		for _, total := range o.totals {
+			for _, n := range o.lines {
+				c := cell{n, size, total}
+				res.cells = append(res.cells, c)
+				res.samples[c] = make(map[string][]sample)
+			}
 		}
 	}
 	for round := range o.rounds {
@@ -83,18 +89,25 @@ func measureThroughput(opts *options) (string, error) {
 					return "", err
 				}
 				res.samples[c][name] = append(res.samples[c][name], s)
-				fmt.Fprintf(os.Stderr, "round %d, %7s: %-10s %9.0f frames/s, %7.2f us each, lost %d of %d, strange %d, control %d\n",
+				fmt.Fprintf(os.Stderr, "round %d, %s: %-10s %9.0f frames/s, %7.2f us each, lost %d of %d, strange %d, control %d\n",
 					round+1, c, name, s.rate(), s.perFrame(s.subject), s.lost, s.sent, s.strange, s.control)
 			}
 		}
 	}
 	res.took = time.Since(res.began)
 	if o.profile != "" {
-		if res.profiles, err = profileAll(&o, ac, res.cells); err != nil {
+		if res.profiles, err = profileAll(&o, ac, res.profiled()); err != nil {
 			return "", err
 		}
 	}
 	return res.markdown(), nil
+}
+
+// profiled is the rows that perf looks at: those with most frames under way, in which
+// a subject is busy and not waiting.
+func (r *results) profiled() []cell {
+	most := slices.Max(r.opts.totals)
+	return slices.DeleteFunc(slices.Clone(r.cells), func(c cell) bool { return c.total != most })
 }
 
 // turn is what is measured, in another order for every round, so that nothing
@@ -105,12 +118,12 @@ func turn[T any](all []T, round int) []T {
 }
 
 func measure(o *options, ac *process, name string, c cell) (s sample, err error) {
-	r, err := start(name, o, c.lines, c.payload)
+	w := o.windowOf(c)
+	r, err := start(name, o.binary, c.lines, c.payload, w)
 	if err != nil {
 		return s, fmt.Errorf("%s: %w", c, err)
 	}
 	defer r.stop()
-	w := o.windowOf(c.lines)
 	l, err := newLoad(r.fds, r.trains, w, o.burstOf(w))
 	if err != nil {
 		return s, err

@@ -52,12 +52,12 @@ func profileAll(o *options, ac *process, cells []cell) ([]profile, error) {
 }
 
 func (p *profile) take(o *options, ac *process) (string, error) {
-	r, err := start(p.subject, o, p.cell.lines, p.cell.payload)
+	w := o.windowOf(p.cell)
+	r, err := start(p.subject, o.binary, p.cell.lines, p.cell.payload, w)
 	if err != nil {
 		return "", err
 	}
 	defer r.stop()
-	w := o.windowOf(p.cell.lines)
 	l, err := newLoad(r.fds, r.trains, w, o.burstOf(w))
 	if err != nil {
 		return "", err
@@ -95,8 +95,8 @@ func (p *profile) take(o *options, ac *process) (string, error) {
 		return "", err
 	}
 	all, err := perfReport(data, "--children", "overhead_children,symbol")
-	head := fmt.Sprintf("%s, %d lines, %d octets: %.0f frames/s, %.2f us a frame, with perf running.\n",
-		p.subject, p.cell.lines, p.cell.payload, s.rate(), s.perFrame(s.subject))
+	head := fmt.Sprintf("%s, %d lines, %d octets, %d frames under way: %.0f frames/s, %.2f us a frame, with perf running.\n",
+		p.subject, p.cell.lines, p.cell.payload, p.cell.total, s.rate(), s.perFrame(s.subject))
 	return head + "\nWhat it was doing:\n    " + strings.Join(p.shares.sorted(), "\n    ") +
 		"\n\nOwn time:\n" + own + "\nTime with what it called:\n" + all, err
 }

@@ -26,10 +26,10 @@ func (r *results) markdown() string {
 Medians of %d rounds of %v for each subject, lowest to highest in brackets. A frame has gone up, been
 echoed by the access concentrator and come back down, so that a subject has carried it twice: once in
 each direction. *us a frame* is the subject's processor time, user and system, for both. Each line has
-at most so many frames under way as the table says, %d on all lines together. README.md says more.
+at most *window* frames under way, so that all lines together have no more than %s. README.md says more.
 
 `, r.began.Format("2006-01-02"), r.took.Round(time.Second), machine(), figures(r.others(), 2),
-		command(os.Args), o.rounds, o.duration, o.total)
+		command(os.Args), o.rounds, o.duration, listOf(o.totals))
 
 	b.WriteString("| payload | lines | window | subject | frames/s | us a frame | cores | lost | AC us a frame | load us a frame |\n")
 	b.WriteString("|--:|--:|--:|---|--:|--:|--:|--:|--:|--:|\n")
@@ -38,7 +38,7 @@ at most so many frames under way as the table says, %d on all lines together. RE
 			ss := r.samples[c][name]
 			cpu := func(s sample) float64 { return s.perFrame(s.subject) }
 			fmt.Fprintf(&b, "| %d | %d | %d | %s | %s | %s | %.2f | %s | %.2f | %.2f |\n",
-				c.payload, c.lines, o.windowOf(c.lines), name,
+				c.payload, c.lines, o.windowOf(c), name,
 				figures(spreadOf(each(ss, sample.rate)), 0), figures(spreadOf(each(ss, cpu)), 2),
 				spreadOf(each(ss, func(s sample) float64 { return s.subject.Seconds() / s.took.Seconds() })).median,
 				loss(ss),
@@ -69,16 +69,37 @@ func (r *results) others() spread {
 // writeRatios compares the first subject with each other one.
 func (r *results) writeRatios(b *strings.Builder) {
 	first := r.opts.subjects[0]
-	fmt.Fprintf(b, "\nHow often %s's frames a second, and what part of its processor time a frame, against the others:\nmedians of the ratios in each round.\n\n", first)
-	b.WriteString("| payload | lines | against | frames/s | us a frame |\n|--:|--:|---|--:|--:|\n")
+	fmt.Fprintf(b, "\nHow often %s's frames a second, and what part of its processor time a frame, against the others:\nmedians of the ratios in each round, and whether they reach what was set as a goal.\n\n", first)
+	b.WriteString("| payload | lines | window | against | frames/s | goal | us a frame | goal |\n|--:|--:|--:|---|--:|---|--:|---|\n")
 	for _, c := range r.cells {
 		for _, name := range r.opts.subjects[1:] {
 			mine, theirs := r.samples[c][first], r.samples[c][name]
-			fmt.Fprintf(b, "| %d | %d | %s | %s times | %s times |\n", c.payload, c.lines, name,
-				figures(spreadOf(ratios(mine, theirs, sample.rate)), 2),
-				figures(spreadOf(ratios(mine, theirs, func(s sample) float64 { return s.perFrame(s.subject) })), 3))
+			rate := spreadOf(ratios(mine, theirs, sample.rate))
+			cost := spreadOf(ratios(mine, theirs, func(s sample) float64 { return s.perFrame(s.subject) }))
+			var ofRate, ofTime goal
+			if first == tributarySubject {
+				k := goalKey{c.payload, c.lines, name}
+				ofRate, ofTime = rateGoals[k], timeGoals[k]
+			}
+			fmt.Fprintf(b, "| %d | %d | %d | %s | %s times | %s | %s times | %s |\n", c.payload, c.lines, r.opts.windowOf(c), name,
+				figures(rate, 2), ofRate.met(rate.median), figures(cost, 3), ofTime.met(cost.median))
 		}
 	}
+}
+
+// listOf is numbers as a sentence has them.
+func listOf(ns []int) string {
+	var b strings.Builder
+	for i, n := range ns {
+		switch {
+		case i > 0 && i == len(ns)-1:
+			b.WriteString(" or ")
+		case i > 0:
+			b.WriteString(", ")
+		}
+		fmt.Fprint(&b, n)
+	}
+	return b.String()
 }
 
 // writeCeiling says how fast the AC echoes without a subject. Were that near to
@@ -99,10 +120,14 @@ func (r *results) writeProfiles(b *strings.Builder) {
 	if len(r.profiles) == 0 {
 		return
 	}
-	b.WriteString("\nWhere processor time goes, by perf, in a run of its own; more in the texts of profile-LINESxPAYLOAD.txt.\n\n")
+	fmt.Fprintf(b, "\nWhere processor time goes, by perf, in a run of its own with %d frames under way; more in the texts of profile-LINESxPAYLOAD.txt.\n\n", r.profiles[0].cell.total)
 	b.WriteString("| payload | lines | subject | share |\n|--:|--:|---|---|\n")
 	for _, p := range r.profiles {
-		fmt.Fprintf(b, "| %d | %d | %s | %s |\n", p.cell.payload, p.cell.lines, p.subject, strings.Join(p.shares.sorted(), ", "))
+		text := strings.Join(p.shares.sorted(), ", ")
+		if text == "" {
+			text = "perf has seen nothing; -for is too short"
+		}
+		fmt.Fprintf(b, "| %d | %d | %s | %s |\n", p.cell.payload, p.cell.lines, p.subject, text)
 	}
 }
 

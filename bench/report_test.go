@@ -96,9 +96,67 @@ func TestOptions(t *testing.T) {
 	if err != nil || !slices.Equal(o.lines, []int{1, 16}) || !slices.Equal(o.sizes, []int{64}) {
 		t.Errorf("%+v, %v", o, err)
 	}
-	for _, bad := range [][]string{{"-lines", "0"}, {"-lines", "x"}, {"-sizes", "7"}, {"-sizes", "1491"}, {"-rounds", "0"}} {
+	if !slices.Equal(o.totals, []int{256, 1024}) {
+		t.Errorf("totals are %v if nothing is said", o.totals)
+	}
+	for _, bad := range [][]string{{"-lines", "0"}, {"-lines", "x"}, {"-sizes", "7"}, {"-sizes", "1491"}, {"-rounds", "0"}, {"-total", "0"}, {"-total", "256,"}, {"-latency-lines", "x"}} {
 		if _, err := parseOptions(bad); err == nil {
 			t.Errorf("%v was taken", bad)
+		}
+	}
+}
+
+func TestWindowOf(t *testing.T) {
+	o, err := parseOptions(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct{ lines, total, window, burst int }{
+		{1, 256, 256, 16},
+		{1, 1024, 512, 16}, // -window
+		{16, 1024, 64, 16},
+		{64, 256, 4, 1},
+		{500, 256, 1, 1},
+	} {
+		w := o.windowOf(cell{c.lines, 64, c.total})
+		if w != c.window || o.burstOf(w) != c.burst {
+			t.Errorf("%d lines, %d in all: window %d, burst %d; want %d, %d", c.lines, c.total, w, o.burstOf(w), c.window, c.burst)
+		}
+	}
+}
+
+func TestProfilesAreOfTheBusyRows(t *testing.T) {
+	r := results{opts: options{totals: []int{256, 1024}}, cells: []cell{{1, 64, 256}, {16, 64, 256}, {1, 64, 1024}, {16, 64, 1024}}}
+	if got, want := r.profiled(), []cell{{1, 64, 1024}, {16, 64, 1024}}; !slices.Equal(got, want) {
+		t.Errorf("%v, want %v", got, want)
+	}
+}
+
+func TestGoals(t *testing.T) {
+	for _, c := range []struct {
+		goal goal
+		of   float64
+		want string
+	}{
+		{rateGoals[goalKey{64, 16, rpPPPoESubject}], 15, "at least 15: yes"},
+		{rateGoals[goalKey{64, 16, rpPPPoESubject}], 14.99, "at least 15: no"},
+		{rateGoals[goalKey{1400, 16, rpPPPoESubject}], 10.5, "at least 10: yes"},
+		{timeGoals[goalKey{1400, 64, rpPPPoESubject}], 0.033, "at most 1/30: yes"},
+		{timeGoals[goalKey{1400, 64, rpPPPoESubject}], 0.034, "at most 1/30: no"},
+		{timeGoals[goalKey{1400, 16, floorSubject}], 1.6, "at most 1.6: yes"},
+		{timeGoals[goalKey{1400, 1, floorSubject}], 1, ""},
+		{rateGoals[goalKey{512, 1, rpPPPoESubject}], 9, ""},
+	} {
+		if got := c.goal.met(c.of); got != c.want {
+			t.Errorf("%q of %v, want %q", got, c.of, c.want)
+		}
+	}
+}
+
+func TestListOf(t *testing.T) {
+	for want, ns := range map[string][]int{"7": {7}, "7 or 8": {7, 8}, "7, 8 or 9": {7, 8, 9}} {
+		if got := listOf(ns); got != want {
+			t.Errorf("%q, want %q", got, want)
 		}
 	}
 }
@@ -108,7 +166,7 @@ func TestReport(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c := cell{1, 64}
+	c := cell{1, 64, 256}
 	s := sample{tally: tally{sent: 1000, returned: 990, lost: 10}, took: time.Second, subject: 99 * time.Millisecond}
 	r := results{
 		opts: o, cells: []cell{c}, began: time.Unix(0, 0), ceiling: map[int][]sample{64: {s}},
@@ -117,8 +175,11 @@ func TestReport(t *testing.T) {
 	}
 	text := r.markdown()
 	for _, want := range []string{
-		"| 64 | 1 | 64 | tributary | 990 (990..990) | 100.00 (100.00..100.00) | 0.10 | 10 (1 %) |",
-		"| 64 | 1 | rp-pppoe | 1.00 (1.00..1.00) times | 1.000 (1.000..1.000) times |",
+		"| 64 | 1 | 256 | tributary | 990 (990..990) | 100.00 (100.00..100.00) | 0.10 | 10 (1 %) |",
+		"| 64 | 1 | 256 | rp-pppoe | 1.00 (1.00..1.00) times | at least 2.5: no | 1.000 (1.000..1.000) times | at most 1/2: no |",
+		"| 64 | 1 | 256 | floor | 1.00 (1.00..1.00) times |  | 1.000 (1.000..1.000) times |  |",
+		"no more than 256 or 1024.",
+		"with 256 frames under way; more",
 		"| 64 | 1 | tributary | line 100 % |",
 	} {
 		if !strings.Contains(text, want) {

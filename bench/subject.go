@@ -59,13 +59,14 @@ func (r *running) alive() error {
 	return nil
 }
 
-// start starts a subject with n lines, for frames with so many octets of payload.
-func start(name string, o *options, n, payload int) (*running, error) {
+// start starts a subject with n lines, for frames with so many octets of payload, of
+// which each line has window under way. binary is the gateway's.
+func start(name, binary string, n, payload, window int) (*running, error) {
 	r := new(running)
 	var err error
 	switch name {
 	case tributarySubject:
-		err = r.tributary(o.binary, n)
+		err = r.tributary(binary, n)
 	case rpPPPoESubject:
 		err = r.rpPPPoE(n)
 	case floorSubject:
@@ -83,7 +84,7 @@ func start(name string, o *options, n, payload int) (*running, error) {
 		r.stop()
 		return nil, fmt.Errorf("%s: %w", name, err)
 	}
-	cars := 2*o.windowOf(n) + maxProbes
+	cars := 2*window + maxProbes
 	for i := range n {
 		var f format = async{}
 		if name == floorSubject {
