@@ -18,10 +18,11 @@ import (
 type lcpPeer struct {
 	board   *board
 	state   [1 << 16]uint8 // by session id
+	open    int            // how many have LCP open
 	asking  []uint16       // sessions that want a Configure-Request of ours
-	cursor  uint16         // the session to send the next Echo-Request to
+	cursor  uint16         // the session that the last Echo-Request went to
 	started time.Time      // of the Echo-Requests; zero if none are sent
-	steps   int64          // of the cursor since then
+	sent    int64          // since then
 	frames  [maxBatch][64]byte
 }
 
@@ -48,14 +49,24 @@ var lcpMagic = []byte("isp!")
 func newLCPPeer(b *board) *lcpPeer { return &lcpPeer{board: b} }
 
 func (p *lcpPeer) opened(sid uint16) {
-	p.state[sid] = lcpClosed
+	p.set(sid, lcpClosed)
 	p.board.opened.Add(1)
 }
 
 func (p *lcpPeer) closed(sid uint16) {
-	p.state[sid] = lcpNone
+	p.set(sid, lcpNone)
 	p.board.lastPADT.Store(int64(monotonic()))
 	p.board.closed.Add(1) // after the time: who sees the count may read it
+}
+
+func (p *lcpPeer) set(sid uint16, state uint8) {
+	if p.state[sid] == lcpOpened {
+		p.open--
+	}
+	if state == lcpOpened {
+		p.open++
+	}
+	p.state[sid] = state
 }
 
 // input takes one session frame, makes it the answer if it has one, and reports
@@ -75,7 +86,7 @@ func (p *lcpPeer) input(f []byte) bool {
 		return true
 	case ppp.ConfigureAck:
 		if p.state[sid] == lcpClosed {
-			p.state[sid] = lcpOpened
+			p.set(sid, lcpOpened)
 			p.board.lcpOpen.Add(1)
 		}
 	case ppp.EchoRequest:
@@ -96,7 +107,7 @@ func (p *lcpPeer) input(f []byte) bool {
 }
 
 // speak sends what the AC says of itself: its Configure-Requests, and the
-// Echo-Requests that are due, spread evenly over all ids.
+// Echo-Requests that are due.
 func (p *lcpPeer) speak(fd int, out *batch, now time.Time) error {
 	for _, sid := range p.asking {
 		if err := p.say(fd, out, sid, ppp.ConfigureRequest, ppp.Option{Type: ppp.LCPOptMagic, Data: lcpMagic}.Append(nil)); err != nil {
@@ -105,24 +116,38 @@ func (p *lcpPeer) speak(fd int, out *batch, now time.Time) error {
 	}
 	p.asking = p.asking[:0]
 
-	every := p.board.echoEvery.Load()
-	if every == 0 {
-		p.started = time.Time{}
-	} else if p.started.IsZero() {
-		p.started, p.steps = now, 0
-	} else {
-		for due := now.Sub(p.started).Nanoseconds() * int64(len(p.state)) / every; p.steps < due; p.steps++ {
-			p.cursor++
-			if p.state[p.cursor] != lcpOpened {
-				continue
-			}
-			p.board.echoSent.Add(1)
-			if err := p.say(fd, out, p.cursor, ppp.EchoRequest, lcpMagic); err != nil {
-				return err
-			}
+	for range p.due(now, time.Duration(p.board.echoEvery.Load())) {
+		p.board.echoSent.Add(1)
+		if err := p.say(fd, out, p.next(), ppp.EchoRequest, lcpMagic); err != nil {
+			return err
 		}
 	}
 	return out.send(fd)
+}
+
+// due is how many Echo-Requests are to be sent now, so that every session that is
+// open has one in each period and none comes on the heels of another.
+func (p *lcpPeer) due(now time.Time, every time.Duration) int {
+	switch {
+	case every == 0 || p.open == 0:
+		p.started = time.Time{}
+	case p.started.IsZero():
+		p.started, p.sent = now, 0
+	default:
+		n := max(0, now.Sub(p.started).Nanoseconds()*int64(p.open)/every.Nanoseconds()-p.sent)
+		p.sent += n
+		return int(n)
+	}
+	return 0
+}
+
+// next is the next session that is open, of which there is one.
+func (p *lcpPeer) next() uint16 {
+	for {
+		if p.cursor++; p.state[p.cursor] == lcpOpened {
+			return p.cursor
+		}
+	}
 }
 
 // say adds one LCP packet to out, and sends out when it is full.

@@ -5,6 +5,7 @@ package main
 import (
 	"bytes"
 	"testing"
+	"time"
 
 	"tributary/internal/ether"
 	"tributary/ppp"
@@ -79,5 +80,43 @@ func TestLCPPeerSendsDataBack(t *testing.T) {
 	}
 	if p.input(f[:codeAt]) != true {
 		t.Error("a frame too short for LCP is not LCP")
+	}
+}
+
+func TestLCPPeerAsksEverySessionOnceAPeriod(t *testing.T) {
+	const sessions, period = 40, 20 * time.Second
+	p := newLCPPeer(new(board))
+	for sid := uint16(1); sid <= sessions; sid++ { // as they are given: one after the other
+		p.opened(sid)
+		p.input(lcpFrame(sid, ppp.Packet{Code: ppp.ConfigureAck}))
+	}
+	p.opened(5000) // LCP is not open there
+	began := time.Unix(0, 0)
+	if n := p.due(began, period); n != 0 {
+		t.Fatalf("%d at the very beginning", n)
+	}
+	asked := make(map[uint16]int)
+	for s := range 3 * period / time.Second {
+		n := p.due(began.Add((s+1)*time.Second), period)
+		if n != 2 {
+			t.Fatalf("%d are due in second %d: 40 in 20 s are 2 a second, whichever ids they have", n, s+1)
+		}
+		for range n {
+			asked[p.next()]++
+		}
+	}
+	for sid := uint16(1); sid <= sessions; sid++ {
+		if asked[sid] != 3 {
+			t.Errorf("session %d was asked %d times in three periods", sid, asked[sid])
+		}
+	}
+	if len(asked) != sessions {
+		t.Errorf("%d sessions were asked, %d are open", len(asked), sessions)
+	}
+	for sid := uint16(1); sid <= sessions; sid++ {
+		p.closed(sid)
+	}
+	if n := p.due(began.Add(time.Hour), period); n != 0 || p.open != 0 {
+		t.Errorf("%d are due with no session open (%d)", n, p.open)
 	}
 }
