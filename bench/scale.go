@@ -179,15 +179,31 @@ func (s *scale) idle() (err error) {
 	return err
 }
 
-// steady is one whole period of Echo-Requests: first of the gateway's own, since
-// the AC is silent, and then of the AC's, which the users answer.
+// steadyPhase is one way of asking.
+type steadyPhase struct {
+	name  string
+	every time.Duration // the AC asks each session so often; 0: never
+}
+
+// steadyPhases is the gateway's own Echo-Requests, since the AC is silent; then the
+// AC's, which the users answer; and where there are fewer lines than asked for, the
+// AC's as often as all of them together would be asked.
+func steadyPhases(echo time.Duration, lines, asked int) []steadyPhase {
+	phases := []steadyPhase{{"the gateway asks a silent AC", 0}, {"the AC asks, the users answer", echo}}
+	if lines < asked {
+		phases = append(phases, steadyPhase{
+			fmt.Sprintf("the AC asks %d lines as often as it would %d", lines, asked),
+			time.Duration(float64(echo) * float64(lines) / float64(asked)),
+		})
+	}
+	return phases
+}
+
+// steady is one period of Echo-Requests of each kind.
 func (s *scale) steady() error {
-	for _, acAsks := range []bool{false, true} {
-		r := steadyReport{name: "the gateway asks a silent AC"}
-		if acAsks {
-			r.name = "the AC asks, the users answer"
-			s.board.echoEvery.Store(int64(s.opts.echo))
-		}
+	for _, phase := range steadyPhases(s.opts.echo, s.lines, s.report.asked) {
+		r := steadyReport{name: phase.name}
+		s.board.echoEvery.Store(int64(phase.every))
 		asked, sent, back := s.board.asked.Load(), s.board.echoSent.Load(), s.board.answered.Load()
 		cpu, _, _ := s.clocks()
 		began := monotonic()
