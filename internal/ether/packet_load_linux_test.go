@@ -9,7 +9,6 @@ import (
 
 	"tributary/internal/ether"
 	"tributary/internal/frame"
-	"tributary/test/netns"
 )
 
 func TestPacketPortManyWriters(t *testing.T) {
