@@ -108,7 +108,9 @@ func echoMain(args []string) error {
 
 // echo is one socket, for one thread.
 type echo struct {
-	in interface {
+	fd    int
+	rings []byte // the mapping of all of them, if there are any
+	in    interface {
 		receive() (int, error)
 		frame(i int) []byte
 	}
@@ -138,7 +140,7 @@ func newEcho(w way) (*echo, error) {
 	if err != nil {
 		return nil, err
 	}
-	e := new(echo)
+	e := &echo{fd: fd}
 	if err := e.openRings(fd, w); err != nil {
 		return nil, errors.Join(err, unix.Close(fd))
 	}
@@ -149,6 +151,14 @@ func newEcho(w way) (*echo, error) {
 		err = joinFanout(fd)
 	}
 	return e, err
+}
+
+// close is for an echo that does not run.
+func (e *echo) close() {
+	if e.rings != nil {
+		_ = unix.Munmap(e.rings)
+	}
+	_ = unix.Close(e.fd)
 }
 
 // openRings gives the socket what it receives and sends by.
@@ -198,6 +208,7 @@ func (e *echo) openRings(fd int, w way) (err error) {
 	if err != nil {
 		return fmt.Errorf("map the rings: %w", err)
 	}
+	e.rings = mem
 	if in != nil {
 		*in, mem = mem[:receiveRing], mem[receiveRing:]
 	}
@@ -233,29 +244,34 @@ func (e *echo) run(count *echoCount, work time.Duration, ready chan<- struct{}) 
 	runtime.LockOSThread()
 	ready <- struct{}{}
 	for {
-		n, err := e.in.receive()
+		n, err := e.turn(work)
 		if err != nil {
 			return err
 		}
-		if n == 0 {
-			continue
-		}
-		began := time.Now()
-		count.receives.Add(1)
-		count.frames.Add(uint64(n))
-		for i := range n {
-			f := e.in.frame(i)
-			if hdr, _, ok := ether.Parse(f); ok && hdr.Type == ether.TypeSession && hdr.Dst == acMAC {
-				back := hdr.Reply()
-				back.Put(f)
-				e.out.add(f)
-			}
-		}
-		for work > 0 && time.Since(began) < time.Duration(n)*work {
-			// Busy, as a codec is.
-		}
-		if err := e.out.send(); err != nil {
-			return err
+		if n > 0 {
+			count.receives.Add(1)
+			count.frames.Add(uint64(n))
 		}
 	}
+}
+
+// turn receives once and sends back what came.
+func (e *echo) turn(work time.Duration) (int, error) {
+	n, err := e.in.receive()
+	if err != nil {
+		return 0, err
+	}
+	began := time.Now()
+	for i := range n {
+		f := e.in.frame(i)
+		if hdr, _, ok := ether.Parse(f); ok && hdr.Type == ether.TypeSession && hdr.Dst == acMAC {
+			back := hdr.Reply()
+			back.Put(f)
+			e.out.add(f)
+		}
+	}
+	for work > 0 && time.Since(began) < time.Duration(n)*work {
+		// Busy, as a codec is.
+	}
+	return n, e.out.send()
 }
