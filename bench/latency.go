@@ -16,7 +16,7 @@ import (
 
 // The latency measurement: how long a frame is on its way to the access
 // concentrator and back, at a fixed rate, for each subject. The rates are parts of
-// what that subject carries in a closed loop just before.
+// what that subject carries at most.
 
 // The parts of a subject's capacity that it is measured at.
 var loadShares = []float64{0.1, 0.8}
@@ -37,8 +37,9 @@ type latencyRow struct {
 }
 
 type latencyResults struct {
-	rows    []latencyRow
-	samples map[latencyRow][]paced
+	rows     []latencyRow
+	samples  map[latencyRow][]paced
+	capacity map[cell]map[string]float64 // what each subject carries at a fixed rate, frames a second
 }
 
 func measureLatency(o *options) (string, error) {
@@ -51,7 +52,7 @@ func measureLatency(o *options) (string, error) {
 	}
 	defer ac.stop()
 
-	res := &latencyResults{samples: make(map[latencyRow][]paced)}
+	res := &latencyResults{samples: make(map[latencyRow][]paced), capacity: make(map[cell]map[string]float64)}
 	for _, size := range o.sizes {
 		for _, n := range o.latencyLines {
 			res.rows = append(res.rows, latencyRows(o, cell{n, size, o.totals[0]})...)
@@ -94,13 +95,16 @@ func latencyRows(o *options, c cell) (rows []latencyRow) {
 
 // round measures each row of a cell once.
 func (res *latencyResults) round(o *options, ac *process, c cell, round int) error {
-	capacity := make(map[string]float64)
-	for _, name := range turn(o.subjects, round) {
-		s, err := measure(o, ac, name, c)
-		if err != nil {
-			return err
+	capacity := res.capacity[c]
+	if capacity == nil {
+		capacity = make(map[string]float64)
+		for _, name := range o.subjects {
+			var err error
+			if capacity[name], err = carries(o, ac, name, c); err != nil {
+				return err
+			}
 		}
-		capacity[name] = s.rate()
+		res.capacity[c] = capacity
 	}
 	for _, name := range append(turn(o.subjects, round), wireSubject) {
 		for _, row := range res.rows {
@@ -124,6 +128,41 @@ func (res *latencyResults) round(o *options, ac *process, c cell, round int) err
 		}
 	}
 	return nil
+}
+
+// A rate is tried in steps down from that of a closed loop.
+const (
+	rateStep  = 0.85
+	rateSteps = 12
+)
+
+// carries is the rate at which a subject keeps up with a fixed pace. A closed loop
+// goes faster: whoever has fallen behind is asked in larger bursts, which are cheaper.
+func carries(o *options, ac *process, name string, c cell) (float64, error) {
+	s, err := measure(o, ac, name, c)
+	if err != nil {
+		return 0, err
+	}
+	rate := s.rate()
+	for range rateSteps {
+		p, err := delay(o, name, c, rate)
+		if err != nil {
+			return 0, err
+		}
+		if p.keepsUp() {
+			break
+		}
+		rate *= rateStep
+	}
+	fmt.Fprintf(os.Stderr, "latency, %s: %s carries %.0f frames/s at a fixed rate, %.0f in a closed loop\n", c, name, rate, s.rate())
+	return rate, nil
+}
+
+// keepsUp reports that what was due went out and came back, and that no queue stood.
+func (s paced) keepsUp() bool {
+	const standing = 5 * time.Millisecond
+	returned := float64(s.returned) / s.took.Seconds()
+	return s.held == 0 && s.lost*1000 <= s.sent && returned >= 0.98*s.rate && s.p50 < standing
 }
 
 // delay measures one subject at one rate.
@@ -210,7 +249,7 @@ func (res *latencyResults) markdown(o *options, began time.Time) string {
     %s
 
 From a frame's write to its way back out of the line's read, at a fixed rate. The rate is a part of what the
-subject named carries at most, measured just before. Medians of %d rounds of %v, lowest to highest in brackets.
+subject named carries at most while it keeps up with such a rate, found just before. Medians of %d rounds of %v, lowest to highest in brackets.
 *added* is what the subject takes longer than the access concentrator without a gateway, for both directions together,
 at the same part of the first subject's rate. What is due is sent every %v.
 
