@@ -19,8 +19,9 @@ import (
 // stops at the first mistake, and forgets where in the file a value stood, which
 // the checks between groups need to know.
 type decoder struct {
-	file string
-	errs Errors
+	file  string
+	needs string // what a file without content is told
+	errs  Errors
 }
 
 func (d *decoder) errorAt(at *token.Position, format string, args ...any) {
@@ -32,7 +33,7 @@ func (d *decoder) errorf(n ast.Node, format string, args ...any) {
 }
 
 // value decodes one value to where it belongs.
-type value func(n ast.Node)
+type value = func(n ast.Node)
 
 // given is the keys that a mapping has, with their values.
 type given map[string]ast.Node

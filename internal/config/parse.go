@@ -30,7 +30,7 @@ func Load(path string) (*Config, error) {
 // what errors call the file. Parse touches nothing: whether an interface or a
 // device exists is found out by those who open it. The error is an Errors.
 func Parse(name string, data []byte) (*Config, error) {
-	d := &decoder{file: name}
+	d := &decoder{file: name, needs: "at least one uplink and one group of lines are needed"}
 	cfg := Default()
 	if len(data) > MaxSize {
 		d.errs = append(d.errs, &Error{File: name, Message: fmt.Sprintf("larger than %d octets", MaxSize)})

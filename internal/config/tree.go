@@ -40,13 +40,13 @@ func (d *decoder) tree(data []byte) *ast.MappingNode {
 			continue
 		}
 		if body != nil {
-			d.errorf(doc.Body, "a second YAML document: a configuration is one")
+			d.errorf(doc.Body, "a second YAML document: a file has one")
 			return nil
 		}
 		body = doc.Body
 	}
 	if body == nil {
-		d.errs = append(d.errs, &Error{File: d.file, Line: 1, Column: 1, Message: "empty: at least one uplink and one group of lines are needed"})
+		d.errs = append(d.errs, &Error{File: d.file, Line: 1, Column: 1, Message: "empty: " + d.needs})
 		return nil
 	}
 	switch body := body.(type) {
@@ -55,7 +55,7 @@ func (d *decoder) tree(data []byte) *ast.MappingNode {
 	case *ast.MappingValueNode:
 		return ast.Mapping(body.Start, false, body)
 	}
-	d.errorf(body, "want keys and values, such as \"uplinks:\", not %s", describeNode(body))
+	d.errorf(body, "want keys and values, not %s", describeNode(body))
 	return nil
 }
 
