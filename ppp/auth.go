@@ -17,10 +17,15 @@ const (
 	AuthNone AuthMethod = iota
 	AuthPAP
 	AuthCHAPMD5
+	AuthMSCHAPv2
 )
 
-// chapMD5 is CHAP's Algorithm field. RFC 1994 section 3: "5 CHAP with MD5".
-const chapMD5 = 5
+// CHAP's Algorithm field. RFC 1994 section 3: "5 CHAP with MD5"; RFC 2759
+// section 2: "the Algorithm field has value 0x81, rather than the MD5 value 0x05."
+const (
+	chapMD5      = 0x05
+	chapMSCHAPv2 = 0x81
+)
 
 // String is the method's name in configurations and logs.
 func (m AuthMethod) String() string {
@@ -31,13 +36,15 @@ func (m AuthMethod) String() string {
 		return "pap"
 	case AuthCHAPMD5:
 		return "chap-md5"
+	case AuthMSCHAPv2:
+		return "ms-chapv2"
 	}
 	return fmt.Sprintf("auth-%d", uint8(m))
 }
 
 // ParseAuthMethod is String's inverse; ok is false for a name it does not know.
 func ParseAuthMethod(name string) (m AuthMethod, ok bool) {
-	for m := AuthNone; m <= AuthCHAPMD5; m++ {
+	for m := AuthNone; m <= AuthMSCHAPv2; m++ {
 		if m.String() == name {
 			return m, true
 		}
@@ -50,7 +57,7 @@ func (m AuthMethod) protocol() Protocol {
 	switch m {
 	case AuthPAP:
 		return ProtoPAP
-	case AuthCHAPMD5:
+	case AuthCHAPMD5, AuthMSCHAPv2:
 		return ProtoCHAP
 	}
 	return 0
@@ -65,6 +72,9 @@ func (m AuthMethod) appendOption(dst []byte) []byte {
 	case AuthCHAPMD5:
 		dst = append(dst, LCPOptAuth, 5)
 		return append(AppendProtocol(dst, ProtoCHAP), chapMD5)
+	case AuthMSCHAPv2:
+		dst = append(dst, LCPOptAuth, 5)
+		return append(AppendProtocol(dst, ProtoCHAP), chapMSCHAPv2)
 	}
 	return dst
 }
@@ -80,6 +90,8 @@ func parseAuthOption(data []byte) AuthMethod {
 		return AuthPAP
 	case p == ProtoCHAP && len(data) == 3 && data[2] == chapMD5:
 		return AuthCHAPMD5
+	case p == ProtoCHAP && len(data) == 3 && data[2] == chapMSCHAPv2:
+		return AuthMSCHAPv2
 	}
 	return AuthNone
 }
@@ -121,17 +133,17 @@ type authenticator interface {
 
 // startAuth begins whatever authentication LCP settled on.
 func (l *Link) startAuth(now time.Time) {
-	switch l.lcp.want.auth {
+	switch m := l.lcp.want.auth; m {
 	case AuthPAP:
 		l.demand = &papAuthenticator{l: l}
-	case AuthCHAPMD5:
-		l.demand = &chapAuthenticator{l: l}
+	case AuthCHAPMD5, AuthMSCHAPv2:
+		l.demand = &chapAuthenticator{l: l, method: m}
 	}
-	switch l.lcp.peer.auth {
+	switch m := l.lcp.peer.auth; m {
 	case AuthPAP:
 		l.proof = &papPeer{l: l}
-	case AuthCHAPMD5:
-		l.proof = &chapPeer{l: l}
+	case AuthCHAPMD5, AuthMSCHAPv2:
+		l.proof = &chapPeer{l: l, method: m}
 	}
 	if l.demand != nil || l.proof != nil {
 		l.authLimit = now.Add(l.cfg.AuthTimeout)
@@ -193,6 +205,10 @@ func (l *Link) askAuth(r AuthRequest) {
 // AuthResult answers the AuthRequest id: whether the peer is who it says it
 // is, and a text for it (at most 253 octets are sent). It reports whether the
 // answer was still wanted; one that is late or given twice is ignored.
+//
+// With AuthMSCHAPv2 a good answer proves us to the peer as well, so its message
+// has to be one that [AuthRequest.SuccessMessage] made: with any other the peer
+// is refused. What RFC 2759 wants around the text of a refusal is put there.
 func (l *Link) AuthResult(now time.Time, id uint32, ok bool, message string) bool {
 	l.queue.begin()
 	if id == 0 || id != l.authPending {

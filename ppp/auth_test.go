@@ -302,7 +302,7 @@ func TestServerFallsBack(t *testing.T) {
 	k.in(ProtoLCP, ConfigureNak, 1, "0304c023")
 	k.want("PAP is ours too", "LCP Configure-Request 2: 010405d4 0304c023 050601010101")
 	k.in(ProtoLCP, ConfigureNak, 2, "0305c22381")
-	k.want("MS-CHAPv2 is not, and nothing is left", `LCP Terminate-Request 3: "auth-refused"`)
+	k.want("MS-CHAPv2 is not offered here, and nothing is left", `LCP Terminate-Request 3: "auth-refused"`)
 
 	k = newTalk(t, both)
 	k.begin()
@@ -325,7 +325,10 @@ func TestServerFallsBack(t *testing.T) {
 // TestAuthCombinations has every list a server may offer against every list a
 // client may accept.
 func TestAuthCombinations(t *testing.T) {
-	lists := [][]AuthMethod{{}, {AuthPAP}, {AuthCHAPMD5}, {AuthPAP, AuthCHAPMD5}, {AuthCHAPMD5, AuthPAP}}
+	lists := [][]AuthMethod{
+		{}, {AuthPAP}, {AuthCHAPMD5}, {AuthPAP, AuthCHAPMD5}, {AuthCHAPMD5, AuthPAP},
+		{AuthMSCHAPv2}, {AuthCHAPMD5, AuthMSCHAPv2}, {AuthMSCHAPv2, AuthPAP}, {AuthPAP, AuthMSCHAPv2, AuthCHAPMD5},
+	}
 	for _, offer := range lists {
 		for _, accept := range lists {
 			s, c := server(offer...), client("user", "secret")
@@ -379,11 +382,11 @@ func TestBothWaysAuthentication(t *testing.T) {
 }
 
 func TestWrongSecret(t *testing.T) {
-	for _, m := range []AuthMethod{AuthPAP, AuthCHAPMD5} {
+	for _, m := range []AuthMethod{AuthPAP, AuthCHAPMD5, AuthMSCHAPv2} {
 		p := newISP(t, server(m), client("user", "guess"))
 		p.begin()
 		p.runUntil("both ends are done", time.Minute, func() bool { return p.a.done != nil && p.b.done != nil })
-		if p.a.done.Reason != ReasonAuthFailed || p.b.done.Reason != ReasonAuthDenied || p.b.done.Message != "hello user" {
+		if p.a.done.Reason != ReasonAuthFailed || p.b.done.Reason != ReasonAuthDenied || strings.TrimPrefix(p.b.done.Message, "E=691 ") != "hello user" {
 			t.Errorf("%v: server %+v, client %+v", m, p.a.done, p.b.done)
 		}
 		if p.a.net != nil || count[NetworkUp](p.a)+count[NetworkUp](p.b) > 0 {
@@ -420,7 +423,7 @@ func TestCHAPVectors(t *testing.T) {
 }
 
 func TestAuthMethodNames(t *testing.T) {
-	for _, m := range []AuthMethod{AuthNone, AuthPAP, AuthCHAPMD5} {
+	for _, m := range []AuthMethod{AuthNone, AuthPAP, AuthCHAPMD5, AuthMSCHAPv2} {
 		if got, ok := ParseAuthMethod(m.String()); !ok || got != m {
 			t.Errorf("%v is read as %v, %v", m, got, ok)
 		}
@@ -428,8 +431,11 @@ func TestAuthMethodNames(t *testing.T) {
 			t.Errorf("%v: option %x", m, opt)
 		}
 	}
-	if _, ok := ParseAuthMethod("ms-chap-v2"); ok {
-		t.Error("ms-chap-v2 is known")
+	if _, ok := ParseAuthMethod("ms-chap"); ok {
+		t.Error("ms-chap is known")
+	}
+	if m, ok := ParseAuthMethod("ms-chapv2"); !ok || m != AuthMSCHAPv2 {
+		t.Error("ms-chapv2 is not known")
 	}
 	if s := AuthMethod(9).String(); s != "auth-9" {
 		t.Error(s)

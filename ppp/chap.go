@@ -3,6 +3,7 @@ package ppp
 import (
 	"bytes"
 	"crypto/md5"
+	"crypto/subtle"
 	"time"
 )
 
@@ -17,6 +18,7 @@ const (
 // chapAuthenticator challenges the peer, once and then every Rechallenge.
 type chapAuthenticator struct {
 	l         *Link
+	method    AuthMethod // AuthCHAPMD5 or AuthMSCHAPv2
 	id        uint8
 	challenge [md5.Size]byte
 	tries     int
@@ -71,7 +73,7 @@ func (a *chapAuthenticator) tick(now time.Time) {
 func (a *chapAuthenticator) input(now time.Time, in Packet) {
 	value, name, ok := cutCounted(in.Data)
 	switch {
-	case !ok || len(value) == 0:
+	case !ok || len(value) == 0 || a.method == AuthMSCHAPv2 && len(value) != msResponseLen:
 		a.l.counters.Malformed++
 	case in.ID != a.id:
 		a.l.counters.Stale++
@@ -86,14 +88,25 @@ func (a *chapAuthenticator) input(now time.Time, in Packet) {
 		a.next = time.Time{}
 		a.name = string(name)
 		a.l.askAuth(AuthRequest{
-			Method: AuthCHAPMD5, Name: a.name,
+			Method: a.method, Name: a.name,
 			CHAPID: a.id, Challenge: bytes.Clone(a.challenge[:]), Response: bytes.Clone(value),
 		})
 	}
 }
 
 func (a *chapAuthenticator) result(now time.Time, ok bool, message string) {
-	a.message = message
+	if a.method == AuthMSCHAPv2 {
+		_, _, proves := parseMSSuccess([]byte(message))
+		if ok && !proves {
+			ok, message = false, ""
+		}
+		if !ok {
+			var again [msChallengeLen]byte
+			a.l.cfg.Random(again[:])
+			message = string(appendMSFailure(nil, again, message))
+		}
+	}
+	a.message = message[:min(len(message), maxText)]
 	if !ok {
 		a.code, a.next = chapFailure, time.Time{}
 		a.reply()
@@ -105,7 +118,7 @@ func (a *chapAuthenticator) result(now time.Time, ok bool, message string) {
 	if a.l.cfg.Rechallenge > 0 {
 		a.next = now.Add(a.l.cfg.Rechallenge)
 	}
-	a.l.peerIsProved(now, AuthCHAPMD5, a.name)
+	a.l.peerIsProved(now, a.method, a.name)
 }
 
 func (a *chapAuthenticator) reply() {
@@ -115,11 +128,14 @@ func (a *chapAuthenticator) reply() {
 // chapPeer answers challenges, at any time: RFC 1994 section 2: "At random
 // intervals, the authenticator sends a new challenge to the peer".
 type chapPeer struct {
-	l        *Link
-	id       uint8
-	response []byte // the last one
-	tries    int
-	next     time.Time // when the Response is repeated; zero if none waits for an answer
+	l         *Link
+	method    AuthMethod // AuthCHAPMD5 or AuthMSCHAPv2
+	id        uint8
+	challenge []byte           // the last one
+	response  []byte           // the Data that answers it, nil if there was none
+	proof     [msProofLen]byte // MS-CHAPv2: what the authenticator has to know
+	tries     int
+	next      time.Time // when the Response is repeated; zero if none waits for an answer
 }
 
 func (p *chapPeer) start(time.Time) {} // the authenticator speaks first
@@ -138,16 +154,31 @@ func (p *chapPeer) input(now time.Time, in Packet) {
 		return
 	}
 	p.next = time.Time{}
-	if in.Code == chapFailure {
-		p.l.fail(now, ReasonAuthDenied, Printable(in.Data))
-		return
+	text := in.Data
+	if p.method == AuthMSCHAPv2 {
+		text = msText(text)
 	}
-	p.l.weAreProved(now, AuthCHAPMD5, in.Data)
+	switch {
+	case in.Code == chapFailure:
+		p.l.fail(now, ReasonAuthDenied, Printable(text))
+	case p.method == AuthMSCHAPv2 && !p.proved(in.Data):
+		p.l.fail(now, ReasonAuthDenied, "the peer does not know our secret: its MS-CHAPv2 authenticator response is missing or wrong")
+	default:
+		p.l.weAreProved(now, p.method, text)
+	}
+}
+
+// proved reports whether the Message of a Success shows that the authenticator
+// knows our secret. RFC 2759 section 5: "If the authenticator response is either
+// missing or incorrect, the peer MUST end the session."
+func (p *chapPeer) proved(message []byte) bool {
+	proof, _, ok := parseMSSuccess(message)
+	return ok && subtle.ConstantTimeCompare(proof[:], p.proof[:]) == 1
 }
 
 func (p *chapPeer) challenged(now time.Time, in Packet) {
 	value, _, ok := cutCounted(in.Data)
-	if !ok || len(value) == 0 {
+	if !ok || len(value) == 0 || p.method == AuthMSCHAPv2 && len(value) != msChallengeLen {
 		p.l.counters.Malformed++
 		return
 	}
@@ -157,11 +188,33 @@ func (p *chapPeer) challenged(now time.Time, in Packet) {
 		p.l.counters.Unexpected++
 		return
 	}
-	digest := CHAPMD5(in.ID, p.l.cfg.Secret, value)
-	p.id, p.tries = in.ID, 0
-	p.response = append(append(p.response[:0], byte(len(digest))), digest[:]...)
-	p.response = append(p.response, p.l.cfg.Name...)
+	// A Challenge that comes again gets the same Response: with MS-CHAPv2 a new
+	// one would not fit the Success that is under way to the first.
+	if p.response == nil || in.ID != p.id || !bytes.Equal(value, p.challenge) {
+		p.id, p.challenge = in.ID, append(p.challenge[:0], value...)
+		p.respond()
+	}
+	p.tries = 0
 	p.send(now)
+}
+
+// respond makes the Response to the challenge.
+func (p *chapPeer) respond() {
+	c := &p.l.cfg
+	p.response = p.response[:0]
+	switch p.method {
+	case AuthMSCHAPv2:
+		var peer [msChallengeLen]byte
+		c.Random(peer[:])
+		hash, challenge := NTHash(c.Secret), challengeHash(peer[:], p.challenge, c.Name)
+		response := ntResponse(challenge, hash)
+		p.proof = authenticatorResponse(hash, response[:], challenge)
+		p.response = appendMSResponse(append(p.response, msResponseLen), peer, response)
+	default:
+		digest := CHAPMD5(p.id, c.Secret, p.challenge)
+		p.response = append(append(p.response, byte(len(digest))), digest[:]...)
+	}
+	p.response = append(p.response, c.Name...)
 }
 
 func (p *chapPeer) send(now time.Time) {

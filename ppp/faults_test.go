@@ -206,7 +206,7 @@ func TestEveryOrder(t *testing.T) {
 // TestAnyTwoConfigurations: two ends of any two configurations come up and
 // agree, or both end and say why.
 func TestAnyTwoConfigurations(t *testing.T) {
-	methods := rapid.SampledFrom([][]AuthMethod{nil, {AuthPAP}, {AuthCHAPMD5}, {AuthPAP, AuthCHAPMD5}, {AuthCHAPMD5, AuthPAP}})
+	methods := rapid.SampledFrom([][]AuthMethod{nil, {AuthPAP}, {AuthCHAPMD5}, {AuthPAP, AuthCHAPMD5}, {AuthMSCHAPv2}, {AuthCHAPMD5, AuthMSCHAPv2, AuthPAP}})
 	addrs := rapid.SampledFrom([]netip.Addr{{}, addr("192.0.2.1"), addr("198.51.100.7")})
 	config := rapid.Custom(func(t *rapid.T) LinkConfig {
 		c := LinkConfig{

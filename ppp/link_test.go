@@ -11,7 +11,7 @@ import (
 )
 
 func TestLinkComesUp(t *testing.T) {
-	for _, m := range []AuthMethod{AuthNone, AuthPAP, AuthCHAPMD5} {
+	for _, m := range []AuthMethod{AuthNone, AuthPAP, AuthCHAPMD5, AuthMSCHAPv2} {
 		t.Run(m.String(), func(t *testing.T) {
 			var methods []AuthMethod
 			if m != AuthNone {

@@ -44,7 +44,7 @@ type LinkConfig struct {
 	// both, a peer's demand is rejected.
 	Name, Secret string
 	// Accept are the methods we agree to, the most wanted first.
-	// CHAP with MD5, then PAP.
+	// CHAP with MD5, then MS-CHAPv2, then PAP.
 	Accept []AuthMethod
 
 	// IPv4 is how IPCP behaves; nil has it Protocol-Rejected.
@@ -113,7 +113,7 @@ func (c LinkConfig) withDefaults() LinkConfig {
 	c.MaxMRU = max(minMRU, min(c.MaxMRU, maxMRU))
 	c.MRU = max(minMRU, min(c.MRU, c.MaxMRU))
 	if c.Accept == nil {
-		c.Accept = []AuthMethod{AuthCHAPMD5, AuthPAP}
+		c.Accept = []AuthMethod{AuthCHAPMD5, AuthMSCHAPv2, AuthPAP}
 	}
 	if c.Name == "" || c.Secret == "" {
 		c.Accept = nil

@@ -54,9 +54,9 @@ type AuthRequest struct {
 
 	Password string // PAP
 
-	CHAPID    uint8 // CHAP: the packet's Identifier, part of the digest
-	Challenge []byte
-	Response  []byte
+	CHAPID    uint8  // CHAP: the packet's Identifier, part of the digest of MD5
+	Challenge []byte // CHAP: ours
+	Response  []byte // CHAP: the Value of the peer's Response
 }
 
 // Verify reports, in constant time, whether the peer knows secret.
@@ -66,8 +66,40 @@ func (r AuthRequest) Verify(secret string) bool {
 		return subtle.ConstantTimeCompare([]byte(r.Password), []byte(secret)) == 1
 	case AuthCHAPMD5:
 		return VerifyCHAPMD5(r.CHAPID, secret, r.Challenge, r.Response)
+	case AuthMSCHAPv2:
+		return r.VerifyNTHash(NTHash(secret))
 	}
 	return false
+}
+
+// VerifyNTHash is Verify for who keeps the [NTHash] of a secret only. It knows
+// PAP and MS-CHAPv2: CHAP with MD5 needs the secret itself.
+func (r AuthRequest) VerifyNTHash(hash [16]byte) bool {
+	switch r.Method {
+	case AuthPAP:
+		got := NTHash(r.Password)
+		return subtle.ConstantTimeCompare(got[:], hash[:]) == 1
+	case AuthMSCHAPv2:
+		_, ok := r.msProve(hash)
+		return ok
+	}
+	return false
+}
+
+// SuccessMessage is what [Link.AuthResult] is to be given with a good answer, for
+// the peer to read text. With AuthMSCHAPv2 it proves that we know the secret, too
+// (RFC 2759 section 5: "S=<auth_string> M=<message>"); else it is the text.
+func (r AuthRequest) SuccessMessage(secret, text string) string {
+	return r.SuccessMessageNTHash(NTHash(secret), text)
+}
+
+// SuccessMessageNTHash is SuccessMessage for who keeps the [NTHash] of a secret only.
+func (r AuthRequest) SuccessMessageNTHash(hash [16]byte, text string) string {
+	if r.Method != AuthMSCHAPv2 {
+		return text
+	}
+	proof, _ := r.msProve(hash)
+	return string(appendMSSuccess(nil, proof, text))
 }
 
 // Authenticated says that one direction of authentication has succeeded. It

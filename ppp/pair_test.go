@@ -163,7 +163,11 @@ func (p *pair) drain(e *end) {
 			if e.answer != nil {
 				e.answer(e, p.now, o)
 			} else {
-				e.link.AuthResult(p.now, o.ID, o.Verify(e.secret), "hello "+Printable([]byte(o.Name)))
+				ok, message := o.Verify(e.secret), "hello "+Printable([]byte(o.Name))
+				if ok {
+					message = o.SuccessMessage(e.secret, message)
+				}
+				e.link.AuthResult(p.now, o.ID, ok, message)
 			}
 			continue
 		case AddressRequest:

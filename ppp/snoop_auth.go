@@ -1,7 +1,6 @@
 package ppp
 
 import (
-	"bytes"
 	"encoding/binary"
 )
 
@@ -137,25 +136,12 @@ func snoopPrefixed(b []byte) []byte {
 	return b[1:min(1+int(b[0]), len(b))]
 }
 
-// chapMessage is what of a CHAP Success or Failure is for human eyes. The
-// MS-CHAPs put fields for the machine in front: RFC 2759 section 6: "E=eeeeeeeeee
-// R=r C=cccccccccccccccccccccccccccccccc V=vvvvvvvvvv M=<msg>". Of those the error
-// code stays; the authenticator's response and challenge go.
+// chapMessage is what of a CHAP Success or Failure is for human eyes.
 func (s *Snoop) chapMessage(b []byte) []byte {
-	if s.state.Auth != "ms-chap" && s.state.Auth != "ms-chapv2" {
-		return b
+	if s.state.Auth == "ms-chap" || s.state.Auth == "ms-chapv2" {
+		return msText(b)
 	}
-	fields, text, hasText := bytes.Cut(b, []byte("M="))
-	code, _, _ := bytes.Cut(fields, []byte(" "))
-	switch {
-	case bytes.HasPrefix(code, []byte("S=")):
-		return text
-	case !bytes.HasPrefix(code, []byte("E=")):
-		return b
-	case !hasText || len(text) == 0:
-		return code
-	}
-	return append(append(append([]byte(nil), code...), ' '), text...)
+	return b
 }
 
 func (s *Snoop) authenticated(id uint8, message []byte) SnoopEvents {
