@@ -15,10 +15,13 @@ const auxSpace = 8
 // messages receives by recvmmsg, where the kernel gives no ring. The arrays are
 // filled in place, so nothing is allocated for a batch.
 type messages struct {
-	headers [maxBatch]unix.Mmsghdr
-	vectors [maxBatch]unix.Iovec
-	aux     [maxBatch][auxSpace]uint64
+	headers [receiveBatch]unix.Mmsghdr
+	vectors [receiveBatch]unix.Iovec
+	aux     [receiveBatch][auxSpace]uint64
 }
+
+// receiveBatch is how many frames one recvmmsg takes.
+const receiveBatch = 128
 
 func newMessages() *messages {
 	m := new(messages)
@@ -32,7 +35,7 @@ func newMessages() *messages {
 
 // receive is one recvmmsg.
 func (m *messages) receive(fd uintptr, bufs []*frame.Buf) (got received, errno unix.Errno) {
-	bufs = bufs[:min(len(bufs), maxBatch)]
+	bufs = bufs[:min(len(bufs), receiveBatch)]
 	for i, b := range bufs {
 		b.Reset(frame.Headroom)
 		space := b.Space()

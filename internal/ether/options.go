@@ -8,7 +8,8 @@ import (
 // Options of a port on a real interface. The zero value is what most want.
 type Options struct {
 	// ReceiveBuffer is how many octets the kernel may hold for us while the
-	// gateway is busy, at 2,048 for each frame; 0 is 16 MiB, 8,192 frames.
+	// gateway is busy, at 2,048 for each frame; 0 is 8 MiB, 4,096 frames. The ring has
+	// all of it at once, in memory of the kernel's.
 	ReceiveBuffer int
 	// SendBuffer is how many octets may be in the interface's queue for us;
 	// 0 is 512 KiB, some 450 frames of full size, which is below the usual
@@ -24,6 +25,9 @@ type Options struct {
 	// Messages receives by system calls (recvmmsg) even where the kernel has a
 	// ring of memory to share with us, which saves a fifth of the processor time.
 	Messages bool
+	// NoRing, if not nil, is told why there is no ring, when Open falls back to
+	// system calls.
+	NoRing func(error)
 }
 
 // ErrGone is what an InterfaceError wraps when the interface was removed, or

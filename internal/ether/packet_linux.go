@@ -20,7 +20,7 @@ const maxBatch = 64
 
 // Defaults of Options, in octets.
 const (
-	receiveBuffer = 16 << 20
+	receiveBuffer = 8 << 20
 	sendBuffer    = 512 << 10
 )
 
@@ -141,6 +141,9 @@ func openRing(fd int, opts Options) *ring {
 	}
 	r, err := newRing(fd, cmp.Or(max(opts.ReceiveBuffer, 0), receiveBuffer))
 	if err != nil {
+		if opts.NoRing != nil {
+			opts.NoRing(err)
+		}
 		return nil
 	}
 	return r

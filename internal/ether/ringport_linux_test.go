@@ -239,3 +239,22 @@ func TestCloseWhileReading(t *testing.T) {
 		sending.Wait()
 	})
 }
+
+// A read takes as many as there is room for, so that a full one says that more wait.
+func TestFullBatches(t *testing.T) {
+	eachReceiver(t, func(t *testing.T, opts ether.Options) {
+		w := newBench(t, opts)
+		f := w.packet(session(macB, macA), payload(40))
+		for range 300 {
+			w.send(w.pa, f)
+		}
+		w.wantCounters("all are sent", w.pa, func(c ether.Counters) bool { return c.TxFrames == 300 })
+		for left := 300; left > 0; {
+			n, err := w.pb.ReadBatch(w.bufs(128))
+			if err != nil || n != min(left, 128) {
+				t.Fatalf("%d frames wait, there is room for 128: %d, %v", left, n, err)
+			}
+			left -= n
+		}
+	})
+}
