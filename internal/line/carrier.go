@@ -184,6 +184,10 @@ func (c *fdCarrier) trySend(fd uintptr) bool {
 		n, _, errno := unix.RawSyscall(unix.SYS_WRITE, fd, uintptr(unsafe.Pointer(&c.rest[0])), uintptr(len(c.rest)))
 		switch errno {
 		case 0:
+			if n == 0 { // no driver should; it would go on for ever
+				c.sendErr = io.ErrUnexpectedEOF
+				return true
+			}
 			c.rest = c.rest[n:]
 		case unix.EINTR:
 		case unix.EAGAIN:
