@@ -185,6 +185,9 @@ func (o *outbox) writeLine() {
 
 // next takes the next batch from the queue. It is false when nothing waits; then
 // the caller is not the writer any more.
+//
+// Closing a line waits until its reader has left it, which may take as long as the
+// processors are busy: that is not for a port's reader to wait for.
 func (o *outbox) next() bool {
 	if o.batch == nil {
 		o.batch = o.batches.Get().(*batch)
@@ -206,7 +209,7 @@ func (o *outbox) next() bool {
 	}
 	o.mu.Unlock()
 	if last {
-		o.line.Close()
+		go o.line.Close()
 	}
 	return false
 }
@@ -231,5 +234,5 @@ func (o *outbox) fail() {
 	o.dead, o.writing = true, false
 	o.q.drain()
 	o.mu.Unlock()
-	o.line.Close()
+	go o.line.Close()
 }

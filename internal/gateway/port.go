@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"errors"
+	"runtime"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -110,6 +111,11 @@ func (p *port) readPort() error {
 			} else {
 				o.flush()
 			}
+		}
+		if n == portBatch {
+			// On one processor they have their turn only now: a ring gives
+			// frames without a system call in which the runtime would see to it.
+			runtime.Gosched()
 		}
 		toFlush = toFlush[:0]
 		if err != nil {

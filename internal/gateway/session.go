@@ -249,17 +249,16 @@ func (s *session) readLine() {
 		k := 0
 		fwd := s.forward.Load()
 		for _, b := range in[:n] {
+			if k > 0 && !s.passesUp(fwd, b) {
+				s.sendUp(fwd, in[:k]) // what came before it goes before it
+				k = 0
+			}
 			if s.upstream(fwd, b) {
 				in[k] = b
 				k++
 			}
 		}
-		if k > 0 {
-			s.stats.sentUp(fwd, in[:k])
-			for _, b := range in[:k] {
-				b.Put()
-			}
-		}
+		s.sendUp(fwd, in[:k])
 		if err != nil {
 			s.owner.post(event{s: s, kind: evLineDown, aux: lineError(err)})
 			return
@@ -267,14 +266,30 @@ func (s *session) readLine() {
 	}
 }
 
+// sendUp sends frames that upstream made ready, and puts them back.
+func (s *session) sendUp(fwd *forward, frames []*frame.Buf) {
+	if len(frames) == 0 {
+		return
+	}
+	s.stats.sentUp(fwd, frames)
+	for _, b := range frames {
+		b.Put()
+	}
+}
+
+// passesUp reports whether frame b from the user is nothing to the owner.
+func (s *session) passesUp(fwd *forward, b *frame.Buf) bool {
+	return !isControl(b) || fwd != nil && s.unheard.Load() == 0 && isEcho(b.Bytes())
+}
+
 // upstream decides about one frame from the user: true if it is now ready for
 // the port; otherwise it has been taken over or dropped and counted.
 func (s *session) upstream(fwd *forward, b *frame.Buf) bool {
-	p, _, ok := ppp.Split(b.Bytes())
+	_, _, ok := ppp.Split(b.Bytes())
 	switch {
 	case !ok:
 		s.stats.malformed.Add(1)
-	case !p.IsData() && !(fwd != nil && s.unheard.Load() == 0 && isEcho(b.Bytes())):
+	case !s.passesUp(fwd, b):
 		// One line may have only so many control frames under way, so that
 		// its flood fills no one else's inbox.
 		if s.unheard.Add(1) <= maxUnheard && s.owner.post(event{s: s, kind: evFromUser, buf: b}) {
@@ -298,7 +313,13 @@ func (s *session) upstream(fwd *forward, b *frame.Buf) bool {
 // they go straight across as data does, and the owners of 50,000 lines sleep. They
 // overtake nothing: a control frame that the owner still has is waited behind.
 func isEcho(pppFrame []byte) bool {
-	return isLCP(pppFrame, ppp.EchoRequest) || isLCP(pppFrame, ppp.EchoReply)
+	p, info, ok := ppp.Split(pppFrame)
+	if !ok || p != ppp.ProtoLCP {
+		return false
+	}
+	// One whose Length is impossible is the owner's, who counts it.
+	packet, err := ppp.ParsePacket(info)
+	return err == nil && (packet.Code == ppp.EchoRequest || packet.Code == ppp.EchoReply)
 }
 
 // passesDown reports whether control frame b from the AC is nothing to the owner.

@@ -66,13 +66,23 @@ func (g *Gateway) onTick(t time.Time) time.Time {
 	return g.born.Add((d + watchGrid - 1) / watchGrid * watchGrid)
 }
 
+// watchNext sets the next look, counted from when the last one was due: the timer
+// is always a little late, and the next tick would be one too far. After a
+// standstill it is the next tick there is.
+func (s *session) watchNext(now time.Time, every time.Duration) {
+	w := &s.watch
+	if w.at = s.g.onTick(w.at.Add(every)); !w.at.After(now) {
+		w.at = s.g.onTick(now.Add(1))
+	}
+}
+
 func (s *session) watchTick(now time.Time) {
 	w, every, bound := &s.watch, s.up.cfg.Echo.Interval, s.up.cfg.Echo.Failures
 	open := w.lcpBy.IsZero()
 	if !open {
 		every, bound = lcpLook, lcpFailures
 	}
-	w.at = s.g.onTick(now.Add(every))
+	s.watchNext(now, every)
 	if frames := s.stats.downFrames.Load(); w.heard || frames != w.frames {
 		w.heard, w.frames, w.failures = false, frames, 0
 		if !open && !now.Before(w.lcpBy) {
