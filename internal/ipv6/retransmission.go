@@ -49,5 +49,5 @@ func spread(d time.Duration, chance random) time.Duration {
 	if chance == nil {
 		return 0
 	}
-	return chance.upTo(d/5) - d/10
+	return chance.upTo(2*(d/10)) - d/10
 }
