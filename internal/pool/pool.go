@@ -24,8 +24,8 @@ type Config struct {
 	Store   *Store       // keeps leases across restarts; nil keeps none
 }
 
-// Range is the addresses from From to To, both of them included.
-type Range struct{ From, To netip.Addr }
+// Range is the addresses from First to Last, both of them included.
+type Range struct{ First, Last netip.Addr }
 
 // Pool gives away the addresses of an IPv4 prefix. Any number of goroutines may
 // use it. It remembers who had an address last for at most [MaxItems] addresses.
@@ -41,10 +41,10 @@ func New(c Config) (*Pool, error) {
 	pl := hostsOf(p)
 	var holes []span
 	for _, r := range c.Exclude {
-		if !r.From.Is4() || !r.To.Is4() || r.To.Less(r.From) {
-			return nil, fmt.Errorf("pool %s: %v to %v is no range of IPv4 addresses", c.Name, r.From, r.To)
+		if !r.First.Is4() || !r.Last.Is4() || r.Last.Less(r.First) {
+			return nil, fmt.Errorf("pool %s: %v to %v is no range of IPv4 addresses", c.Name, r.First, r.Last)
 		}
-		holes = append(holes, pl.span(r.From, r.To)...)
+		holes = append(holes, pl.span(r.First, r.Last)...)
 	}
 	s, err := newSpace(c.Name, "a", pl, holes, c.Store)
 	if err != nil {
