@@ -2,6 +2,7 @@ package config
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -12,12 +13,14 @@ const (
 	goodLines   = "lines: [{name: a, uplink: isp, tcp: {listen: \":2323\"}}]\n"
 )
 
-// badConfigs are files with mistakes, and what Parse says: line, column, and a
-// part of the message.
-var badConfigs = []struct {
+type badConfig struct {
 	name, yaml string
 	want       []string
-}{
+}
+
+// badConfigs are files with mistakes, and what Parse says: line, column, and a
+// part of the message.
+var badConfigs = []badConfig{
 	{"empty file", "", []string{"1:1: empty"}},
 	{"only comments", "# nothing\n\n", []string{"1:1: empty"}},
 	{"a list", "- a\n", []string{"1:1: want keys and values"}},
@@ -155,10 +158,6 @@ var badConfigs = []struct {
 	{"queue", group("queue: {frames: 0, delay: 0}"), []string{"2:72: frames is from 1", "2:82: delay is from 1ms"}},
 
 	// What a later version has.
-	{"shared mode", goodUplinks + "lines:\n- name: bank\n  mode: shared\n  session: office\n  auth: [pap]\n  users: /etc/u\n  pool: p\n  pty: {links: [/run/p]}\n" +
-		"sessions: [{name: office}]\npools: [{name: p}]\n",
-		[]string{"4:9: this version does not have shared mode yet", "10:11: sessions: this version does not have", "11:8: pools: this version does not have"}},
-	{"keys of shared mode in relay", group("auth: [pap]"), []string{"2:62: auth: this version does not have shared mode yet"}},
 	{"http", goodUplinks + goodLines + "control: {http: \"127.0.0.1:8080\", token_file: /etc/t}\n",
 		[]string{"3:17: http: this version has no dashboard", "3:47: token_file: this version has no API"}},
 
@@ -189,7 +188,7 @@ func twoListeners(a, b string) string {
 }
 
 func TestBadConfigurations(t *testing.T) {
-	for _, tt := range badConfigs {
+	for _, tt := range slices.Concat(badConfigs, badShared) {
 		t.Run(tt.name, func(t *testing.T) {
 			_, err := Parse("t.yaml", []byte(tt.yaml))
 			if err == nil {

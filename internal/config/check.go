@@ -12,13 +12,25 @@ import (
 
 // seen is what a file has used so far, with places: the checks between entries.
 type seen struct {
-	d       *decoder
-	uplinks map[string]*token.Position
-	groups  map[string]*token.Position
-	listens []listenAt
-	paths   []pathAt
-	refs    []reference
+	d        *decoder
+	names    map[kind]map[string]*token.Position
+	listens  []listenAt
+	paths    []pathAt
+	refs     []reference
+	sessions []sessionAt
+	pools    []poolAt
+	shared   []sharedAt
 }
+
+// kind is what a name is the name of.
+type kind string
+
+const (
+	kindUplink  kind = "uplink"
+	kindGroup   kind = "group"
+	kindSession kind = "session"
+	kindPool    kind = "pool"
+)
 
 type listenAt struct {
 	addr netip.AddrPort
@@ -31,37 +43,43 @@ type pathAt struct {
 	at   *token.Position
 }
 
+// reference is a name in place of what it is the name of.
 type reference struct {
-	uplink string
-	at     ast.Node
+	kind kind
+	name string
+	at   ast.Node
 }
 
 func newSeen(d *decoder) *seen {
-	return &seen{d: d, uplinks: map[string]*token.Position{}, groups: map[string]*token.Position{}}
+	s := &seen{d: d, names: map[kind]map[string]*token.Position{}}
+	for _, k := range []kind{kindUplink, kindGroup, kindSession, kindPool} {
+		s.names[k] = map[string]*token.Position{}
+	}
+	return s
 }
 
-func (s *seen) uplink(name string, n ast.Node) {
+// name finds two things of one kind with one name.
+func (s *seen) name(k kind, name string, n ast.Node) {
 	if name == "" || n == nil {
 		return
 	}
-	if was := s.uplinks[name]; was != nil {
-		s.d.errorf(n, "uplink %q is there already, in line %d", name, was.Line)
+	if was := s.names[k][name]; was != nil {
+		s.d.errorf(n, "%s %q is there already, in line %d", k, name, was.Line)
 		return
 	}
-	s.uplinks[name] = start(n)
+	s.names[k][name] = start(n)
+}
+
+// refer notes that a value is the name of something.
+func (s *seen) refer(k kind, name string, n ast.Node) {
+	if name != "" && n != nil {
+		s.refs = append(s.refs, reference{k, name, n})
+	}
 }
 
 func (s *seen) group(l *Lines, keys given) {
-	if n := keys["name"]; n != nil && l.Name != "" {
-		if was := s.groups[l.Name]; was != nil {
-			s.d.errorf(n, "group %q is there already, in line %d", l.Name, was.Line)
-		} else {
-			s.groups[l.Name] = start(n)
-		}
-	}
-	if n := keys["uplink"]; n != nil && l.Uplink != "" {
-		s.refs = append(s.refs, reference{l.Uplink, n})
-	}
+	s.name(kindGroup, l.Name, keys["name"])
+	s.refer(kindUplink, l.Uplink, keys["uplink"])
 	s.lineNames(l, keys)
 }
 
@@ -86,13 +104,15 @@ func (s *seen) lineNames(l *Lines, keys given) {
 	}
 }
 
-// references finds uplinks that lines name and nobody describes. It runs last:
-// lines may stand before uplinks in the file.
-func (s *seen) references() {
-	names := slices.Sorted(maps.Keys(s.uplinks))
+// references finds names of what nobody describes. It runs last: in the file,
+// lines may stand before uplinks.
+func (s *seen) references(cfg *Config) {
 	for _, r := range s.refs {
-		if s.uplinks[r.uplink] == nil {
-			s.d.errorf(r.at, "there is no uplink %q%s", r.uplink, suggest(r.uplink, names))
+		if r.kind == kindUplink && len(cfg.Uplinks) == 0 {
+			continue // that is the complaint already
+		}
+		if names := s.names[r.kind]; names[r.name] == nil {
+			s.d.errorf(r.at, "there is no %s %q%s", r.kind, r.name, suggest(r.name, slices.Sorted(maps.Keys(names))))
 		}
 	}
 }

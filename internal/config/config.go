@@ -13,9 +13,15 @@ import (
 type Config struct {
 	Uplinks  []Uplink
 	Lines    []Lines
+	Sessions []Session
+	Pools    []Pool
 	Control  Control
 	Log      Log
 	StateDir string
+
+	// Warnings is what the file says and probably does not mean. Nothing
+	// depends on them.
+	Warnings Errors
 }
 
 // Uplink is Ethernet towards the ISP.
@@ -78,15 +84,20 @@ const (
 
 // Lines is one group of lines. Exactly one of TCP, Serial and PTY is set.
 type Lines struct {
-	Name              string
-	TCP               *TCP
-	Serial            *Serial
-	PTY               *PTY
-	Mode              Mode
+	Name   string
+	TCP    *TCP
+	Serial *Serial
+	PTY    *PTY
+	Mode   Mode
+	Queue  Queue
+
+	// Mode relay; zero in mode shared.
 	Uplink            string
 	Open              OpenMode
 	FirstFrameTimeout time.Duration // a line that has said nothing by then is closed; 0 is never
-	Queue             Queue
+
+	// Mode shared; nil in mode relay.
+	Shared *Shared
 }
 
 // TCP is a raw TCP listener: each connection is one line.

@@ -22,6 +22,7 @@ type decoder struct {
 	file  string
 	needs string // what a file without content is told
 	errs  Errors
+	warns Errors
 }
 
 func (d *decoder) errorAt(at *token.Position, format string, args ...any) {
@@ -30,6 +31,12 @@ func (d *decoder) errorAt(at *token.Position, format string, args ...any) {
 
 func (d *decoder) errorf(n ast.Node, format string, args ...any) {
 	d.errorAt(start(n), format, args...)
+}
+
+// warnf notes what is allowed and probably not meant.
+func (d *decoder) warnf(n ast.Node, format string, args ...any) {
+	at := start(n)
+	d.warns = append(d.warns, &Error{File: d.file, Line: at.Line, Column: at.Column, Message: fmt.Sprintf(format, args...)})
 }
 
 // value decodes one value to where it belongs.
@@ -151,6 +158,18 @@ func word[T ~string](d *decoder, dst *T, key string, allowed ...T) value {
 			words[i] = string(a)
 		}
 		d.errorf(n, "%s is %s, not %.40q%s", key, strings.Join(words, " or "), s, suggest(s, words))
+	}
+}
+
+// boolean is true or false; YAML 1.2 has no yes and no.
+func (d *decoder) boolean(dst *bool, key string) value {
+	return func(n ast.Node) {
+		v, ok := n.(*ast.BoolNode)
+		if !ok {
+			d.errorf(n, "%s is true or false, not %s", key, describeNode(n))
+			return
+		}
+		*dst = v.Value
 	}
 }
 

@@ -1,6 +1,9 @@
 package config
 
-import "time"
+import (
+	"net/netip"
+	"time"
+)
 
 // Defaults that stand outside of any one group.
 const (
@@ -51,6 +54,46 @@ func NewLines(name, uplink string) Lines {
 		Open:   OpenFirstFrame,
 		Queue:  Queue{Frames: 1024, Delay: 50 * time.Millisecond},
 	}
+}
+
+// NewShared is what a group of lines has in mode shared, with the defaults of
+// docs/config.md. Without a users file, nobody is asked who they are.
+func NewShared(pool, users string, sessions ...string) *Shared {
+	s := &Shared{
+		Sessions:      sessions,
+		Users:         users,
+		Pool:          pool,
+		UserToUser:    UserToUserISP,
+		OnSessionLoss: LossHangup,
+		// RFC 1661 section 6.1: "The default value is 1500 octets."
+		MTU:          1500,
+		LoginTimeout: time.Minute,
+		UserEcho:     Echo{Interval: 30 * time.Second, Failures: 3},
+	}
+	if users != "" {
+		s.Auth = allAuth()
+	}
+	return s
+}
+
+// allAuth is every way to prove oneself. The one that sends the password itself
+// is last.
+func allAuth() []Auth { return []Auth{AuthCHAPMD5, AuthMSCHAPv2, AuthPAP} }
+
+// NewSession is a session with the defaults of docs/config.md. It proves nothing
+// to the ISP: set User, PasswordFile and Auth if the ISP asks.
+func NewSession(name, uplink string) Session {
+	return Session{
+		Name:     name,
+		Uplink:   uplink,
+		NATPorts: NATPorts{Block: 512, Blocks: 4},
+		Redial:   Redial{Min: time.Second, Max: time.Minute},
+	}
+}
+
+// NewPool is a pool that gives away every address of prefix.
+func NewPool(name string, prefix netip.Prefix) Pool {
+	return Pool{Name: name, Prefix: prefix}
 }
 
 // NewTCP is a listener with the defaults of docs/config.md.

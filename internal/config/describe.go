@@ -17,9 +17,19 @@ func (c *Config) String() string {
 	for i := range c.Lines {
 		describe(w, "lines "+c.Lines[i].Name, c.Lines[i].sentences())
 	}
+	for i := range c.Sessions {
+		describe(w, "session "+c.Sessions[i].Name, c.Sessions[i].sentences())
+	}
+	for i := range c.Pools {
+		describe(w, "pool "+c.Pools[i].Name, c.Pools[i].sentences())
+	}
 	describe(w, "control", []string{"commands reach it at " + c.Control.Socket})
 	describe(w, "log", []string{fmt.Sprintf("%s and above, as %s, to standard error", c.Log.Level, c.Log.Format)})
-	describe(w, "state", []string{c.StateDir + ": open sessions, ended at the next start if this one crashes"})
+	state := []string{c.StateDir + ": open sessions, ended at the next start if this one crashes"}
+	if len(c.Pools) > 0 {
+		state = append(state, "and which user had which address, to be given the same one again")
+	}
+	describe(w, "state", state)
 	w.Flush() // to a strings.Builder: it cannot fail
 	return out.String()
 }
@@ -29,6 +39,15 @@ func describe(w *tabwriter.Writer, what string, sentences []string) {
 		fmt.Fprintf(w, "%s\t%s\n", what, s)
 		what = ""
 	}
+}
+
+// list is items with sep between them.
+func list[T any](items []T, sep string) string {
+	words := make([]string, len(items))
+	for i, item := range items {
+		words[i] = fmt.Sprint(item)
+	}
+	return strings.Join(words, sep)
 }
 
 func (u *Uplink) sentences() []string {
@@ -80,13 +99,7 @@ func (l *Lines) sentences() []string {
 	case l.TCP != nil:
 		from := "anyone"
 		if len(l.TCP.Allow) > 0 {
-			from = ""
-			for i, p := range l.TCP.Allow {
-				if i > 0 {
-					from += ", "
-				}
-				from += p.String()
-			}
+			from = list(l.TCP.Allow, ", ")
 		}
 		s = append(s, fmt.Sprintf("listens on TCP %s for at most %d connections from %s", l.TCP.Listen, l.TCP.Max, from))
 	case l.Serial != nil:
@@ -98,13 +111,22 @@ func (l *Lines) sentences() []string {
 	case l.PTY != nil:
 		s = append(s, fmt.Sprintf("pseudo-terminals %s, permissions %04o", strings.Join(l.PTY.Links, " "), l.PTY.Mode))
 	}
+	if l.Shared != nil {
+		s = append(s, l.Shared.sentences()...)
+	} else {
+		s = append(s, l.relaySentences()...)
+	}
+	return append(s, fmt.Sprintf("at most %d frames wait for a line, and fewer when they keep waiting longer than %s", l.Queue.Frames, l.Queue.Delay))
+}
+
+func (l *Lines) relaySentences() []string {
 	when := "its first frame"
 	if l.Open == OpenConnect {
 		when = "connect"
 	}
-	s = append(s, fmt.Sprintf("each line has a PPPoE session of its own on uplink %s, opened at %s", l.Uplink, when))
+	s := []string{fmt.Sprintf("each line has a PPPoE session of its own on uplink %s, opened at %s", l.Uplink, when)}
 	if l.FirstFrameTimeout > 0 {
 		s = append(s, fmt.Sprintf("a line without a frame for %s is closed", short(l.FirstFrameTimeout)))
 	}
-	return append(s, fmt.Sprintf("at most %d frames wait for a line, and fewer when they keep waiting longer than %s", l.Queue.Frames, l.Queue.Delay))
+	return s
 }

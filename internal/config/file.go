@@ -1,15 +1,14 @@
 package config
 
 import (
+	"maps"
+	"net/netip"
 	"path"
 	"strings"
 	"time"
 
 	"github.com/goccy/go-yaml/ast"
 )
-
-// noSharedMode is the answer to every key of shared mode.
-const noSharedMode = "this version does not have shared mode yet: every group of lines has mode relay"
 
 // config decodes the whole file.
 func (d *decoder) config(cfg *Config, root *ast.MappingNode) {
@@ -19,7 +18,7 @@ func (d *decoder) config(cfg *Config, root *ast.MappingNode) {
 			if d.list(n, "uplinks", func(_ int, n ast.Node) {
 				u := NewUplink("", "")
 				keys := d.uplink(&u, n)
-				seen.uplink(u.Name, keys["name"])
+				seen.name(kindUplink, u.Name, keys["name"])
 				cfg.Uplinks = append(cfg.Uplinks, u)
 			}) {
 				d.errorf(n, "uplinks needs at least one uplink")
@@ -35,10 +34,24 @@ func (d *decoder) config(cfg *Config, root *ast.MappingNode) {
 				d.errorf(n, "lines needs at least one group of lines")
 			}
 		},
-		"sessions": func(n ast.Node) { d.errorf(n, "sessions: %s", noSharedMode) },
-		"pools":    func(n ast.Node) { d.errorf(n, "pools: %s", noSharedMode) },
-		"control":  func(n ast.Node) { d.control(&cfg.Control, n) },
-		"log":      func(n ast.Node) { d.log(&cfg.Log, n) },
+		"sessions": func(n ast.Node) {
+			d.list(n, "sessions", func(_ int, n ast.Node) {
+				s := NewSession("", "")
+				keys := d.session(&s, n)
+				seen.session(&s, n, keys)
+				cfg.Sessions = append(cfg.Sessions, s)
+			})
+		},
+		"pools": func(n ast.Node) {
+			d.list(n, "pools", func(_ int, n ast.Node) {
+				p := NewPool("", netip.Prefix{})
+				keys := d.pool(&p, n)
+				seen.pool(&p, n, keys)
+				cfg.Pools = append(cfg.Pools, p)
+			})
+		},
+		"control": func(n ast.Node) { d.control(&cfg.Control, n) },
+		"log":     func(n ast.Node) { d.log(&cfg.Log, n) },
 		"state_dir": func(n ast.Node) {
 			d.text(&cfg.StateDir, "state_dir", maxPath)(n)
 			if cfg.StateDir == "" {
@@ -46,9 +59,8 @@ func (d *decoder) config(cfg *Config, root *ast.MappingNode) {
 			}
 		},
 	}, "uplinks", "lines")
-	if len(cfg.Uplinks) > 0 { // or else that is the complaint
-		seen.references()
-	}
+	seen.references(cfg)
+	seen.between(cfg)
 }
 
 // uplink decodes one entry of uplinks.
@@ -114,42 +126,74 @@ func (d *decoder) ac(n ast.Node) (ac AC) {
 
 // lines decodes one entry of lines.
 func (d *decoder) lines(l *Lines, n ast.Node, seen *seen) given {
-	mode, later := l.Mode, map[string]ast.Node{}
-	put := func(key string) value { return func(n ast.Node) { later[key] = n } }
-	keys := d.mapping(n, "a group of lines", map[string]value{
+	var mode Mode
+	relay := *l
+	shared := &sharedDecoder{decoder: d, Shared: NewShared("", "")}
+	want := map[string]value{
 		"name":   d.name(&l.Name, "name"),
 		"tcp":    func(n ast.Node) { l.TCP = d.tcp(n, seen) },
 		"serial": func(n ast.Node) { l.Serial = d.serial(n, seen) },
 		"pty":    func(n ast.Node) { l.PTY = d.pty(n, seen) },
 		"mode":   word(d, &mode, "mode", ModeRelay, ModeShared),
-		"uplink": d.name(&l.Uplink, "uplink"),
-		"open":   word(d, &l.Open, "open", OpenFirstFrame, OpenConnect),
-		"first_frame_timeout": d.duration(&l.FirstFrameTimeout, "first_frame_timeout",
-			time.Second, 24*time.Hour, true),
 		"queue": func(n ast.Node) {
 			d.mapping(n, "queue", map[string]value{
 				"frames": d.integer(&l.Queue.Frames, "frames", 1, 65536),
 				"delay":  d.duration(&l.Queue.Delay, "delay", time.Millisecond, time.Minute, false),
 			})
 		},
-		"session": put("session"),
-		"auth":    put("auth"),
-		"users":   put("users"),
-		"pool":    put("pool"),
-	}, "name")
+	}
+	ofRelay, ofShared := d.relayKeys(&relay), shared.keys()
+	maps.Copy(want, ofRelay)
+	maps.Copy(want, ofShared)
+	keys := d.mapping(n, "a group of lines", want, "name")
 	if keys == nil {
 		return nil
 	}
-	if mode == ModeShared {
-		d.errorf(keys["mode"], noSharedMode) // and its keys are not further errors
-		return keys
+	d.place(n, keys)
+	if keys["mode"] == nil {
+		mode = ModeRelay
 	}
-	for key, n := range later {
-		d.errorf(n, "%s: %s", key, noSharedMode)
+	switch mode {
+	case ModeRelay:
+		d.otherMode(keys, ofShared, ModeShared, mode)
+		if keys["uplink"] == nil {
+			d.errorf(n, "a group of lines in mode relay needs \"uplink\"")
+		}
+		l.Uplink, l.Open, l.FirstFrameTimeout = relay.Uplink, relay.Open, relay.FirstFrameTimeout
+		if l.TCP != nil && keys["first_frame_timeout"] == nil {
+			l.FirstFrameTimeout = defaultFirstFrameTimeout
+		}
+	case ModeShared:
+		d.otherMode(keys, ofRelay, ModeRelay, mode)
+		l.Mode, l.Open, l.Shared = ModeShared, "", shared.Shared
+		shared.finish(l, n, keys)
+		seen.useShared(l, keys, shared.sessionsAt)
 	}
-	if keys["uplink"] == nil {
-		d.errorf(n, "a group of lines in mode relay needs \"uplink\"")
+	return keys
+}
+
+// relayKeys are the keys that only mode relay has.
+func (d *decoder) relayKeys(l *Lines) map[string]value {
+	return map[string]value{
+		"uplink": d.name(&l.Uplink, "uplink"),
+		"open":   word(d, &l.Open, "open", OpenFirstFrame, OpenConnect),
+		"first_frame_timeout": d.duration(&l.FirstFrameTimeout, "first_frame_timeout",
+			time.Second, 24*time.Hour, true),
 	}
+}
+
+// otherMode refuses the keys of the mode that a group does not have: whoever
+// wrote them expects something of them.
+func (d *decoder) otherMode(keys given, of map[string]value, theirs, ours Mode) {
+	for key := range of {
+		if n := keys[key]; n != nil {
+			d.errorf(n, "%s is for mode %s, and this group of lines has mode %s", key, theirs, ours)
+		}
+	}
+}
+
+// place holds a group to exactly one place where its lines come from.
+func (d *decoder) place(n ast.Node, keys given) {
 	var places []string
 	for _, key := range []string{"tcp", "serial", "pty"} {
 		if keys[key] != nil {
@@ -162,10 +206,6 @@ func (d *decoder) lines(l *Lines, n ast.Node, seen *seen) given {
 	case len(places) > 1:
 		d.errorf(keys[places[1]], "a group of lines has one of tcp, serial and pty; %s belongs in a group of its own", strings.Join(places[1:], " or "))
 	}
-	if l.TCP != nil && keys["first_frame_timeout"] == nil {
-		l.FirstFrameTimeout = defaultFirstFrameTimeout
-	}
-	return keys
 }
 
 func (d *decoder) tcp(n ast.Node, seen *seen) *TCP {

@@ -40,5 +40,6 @@ func Parse(name string, data []byte) (*Config, error) {
 	if len(d.errs) > 0 {
 		return nil, d.errs.inOrder()
 	}
+	cfg.Warnings = d.warns.inOrder()
 	return cfg, nil
 }

@@ -4,6 +4,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -19,6 +20,12 @@ uplinks: [{name: isp, interface: eth1}]
 lines: [{name: virtual, uplink: isp, tcp: {listen: ":2323"}}]
 `
 
+func diff(want, got *Config) string {
+	return cmp.Diff(want, got,
+		cmp.Comparer(func(a, b netip.Prefix) bool { return a == b }),
+		cmp.Comparer(func(a, b netip.Addr) bool { return a == b }))
+}
+
 func TestDefaults(t *testing.T) {
 	got, err := Parse("t.yaml", []byte(minimal))
 	if err != nil {
@@ -30,8 +37,8 @@ func TestDefaults(t *testing.T) {
 	want := Default()
 	want.Uplinks = []Uplink{NewUplink("isp", "eth1")}
 	want.Lines = []Lines{group}
-	if diff := cmp.Diff(want, got, cmp.Comparer(func(a, b netip.Prefix) bool { return a == b })); diff != "" {
-		t.Errorf("the shortest file is the defaults, and nothing else (-want +got):\n%s", diff)
+	if d := diff(want, got); d != "" {
+		t.Errorf("the shortest file is the defaults, and nothing else (-want +got):\n%s", d)
 	}
 }
 
@@ -64,13 +71,51 @@ func TestEveryKey(t *testing.T) {
 			Name: "local", Mode: ModeRelay, Uplink: "isp", Open: OpenFirstFrame,
 			PTY:   &PTY{Links: []string{"/run/tributary/a", "/run/tributary/b"}, Mode: 0o660},
 			Queue: Queue{Frames: 1024, Delay: 50 * time.Millisecond},
+		}, {
+			Name: "shop", Mode: ModeShared,
+			Serial: &Serial{Devices: []string{"/dev/ttyS1"}, Speed: 115200, Flow: FlowNone, Carrier: false},
+			Queue:  Queue{Frames: 1024, Delay: 50 * time.Millisecond},
+			Shared: &Shared{
+				Sessions: []string{"office", "backup"}, Auth: []Auth{AuthPAP, AuthMSCHAPv2},
+				Users: "/etc/tributary/users.yaml", Pool: "customers",
+				UserToUser: UserToUserLocal, OnSessionLoss: LossMove,
+				DNS: []netip.Addr{netip.MustParseAddr("192.0.2.53"), netip.MustParseAddr("2001:db8::53")}, MTU: 1400,
+				LoginTimeout: 20 * time.Second, IdleTimeout: 30 * time.Minute, SessionTimeout: 8 * time.Hour,
+				UserEcho: Echo{Interval: 10 * time.Second, Failures: 5}, IPv6: true,
+			},
+		}, {
+			Name: "open", Mode: ModeShared, TCP: NewTCP(":2324"),
+			Queue: Queue{Frames: 1024, Delay: 50 * time.Millisecond},
+			Shared: &Shared{
+				Sessions: []string{"spare"}, Pool: "guests", UserToUser: UserToUserISP, OnSessionLoss: LossHangup,
+				MTU: 1500, LoginTimeout: time.Minute, UserEcho: Echo{Interval: 30 * time.Second, Failures: 3},
+			},
+		}},
+		Sessions: []Session{{
+			Name: "office", Uplink: "isp", User: "office@isp.example", PasswordFile: "/etc/tributary/office.secret",
+			Auth: []Auth{AuthMSCHAPv2}, ServiceName: "silver", MaxUsers: 200, NATPorts: NATPorts{Block: 512, Blocks: 4},
+			MTU: 1480, Redial: Redial{Min: 5 * time.Second, Max: 5 * time.Minute}, IPv6: true,
+		}, {
+			Name: "backup", Uplink: "isp", User: "backup@isp.example", PasswordFile: "/etc/tributary/backup.secret",
+			Auth: []Auth{AuthCHAPMD5, AuthMSCHAPv2, AuthPAP}, NATPorts: NATPorts{Block: 512, Blocks: 4},
+			Redial: Redial{Min: time.Second, Max: time.Minute}, IPv6: true,
+		}, {
+			Name: "spare", Uplink: "isp", NAT: true, NATPorts: NATPorts{Block: 256, Blocks: 8},
+			Redial: Redial{Min: time.Second, Max: time.Minute},
+		}},
+		Pools: []Pool{{
+			Name: "customers", Prefix: netip.MustParsePrefix("198.51.100.0/24"),
+			Exclude: []AddrRange{addrs("198.51.100.1", "198.51.100.1"), addrs("198.51.100.250", "198.51.100.254")},
+			Gateway: netip.MustParseAddr("198.51.100.254"), Prefix6: netip.MustParsePrefix("2001:db8:1::/48"),
+		}, {
+			Name: "guests", Prefix: netip.MustParsePrefix("10.64.0.0/22"), DelegatedBy: "office",
 		}},
 		Control:  Control{Socket: "/tmp/t.sock"},
 		Log:      Log{Level: "debug", Format: "json"},
 		StateDir: "/tmp/state",
 	}
-	if diff := cmp.Diff(want, got, cmp.Comparer(func(a, b netip.Prefix) bool { return a == b })); diff != "" {
-		t.Errorf("-want +got:\n%s", diff)
+	if d := diff(want, got); d != "" {
+		t.Errorf("-want +got:\n%s", d)
 	}
 }
 
@@ -159,7 +204,7 @@ func FuzzParse(f *testing.F) {
 	if every, err := os.ReadFile(filepath.Join("testdata", "every-key.yaml")); err == nil {
 		f.Add(every)
 	}
-	for _, tt := range badConfigs {
+	for _, tt := range slices.Concat(badConfigs, badShared) {
 		f.Add([]byte(tt.yaml))
 	}
 	f.Fuzz(func(t *testing.T, data []byte) {
@@ -183,10 +228,13 @@ func FuzzParse(f *testing.F) {
 		}
 		for i := range cfg.Lines {
 			l := &cfg.Lines[i]
-			if !names[l.Uplink] || !isName(l.Name) || l.Mode != ModeRelay {
+			relay := l.Mode == ModeRelay && l.Shared == nil && names[l.Uplink]
+			shared := l.Mode == ModeShared && l.Shared != nil && l.Uplink == ""
+			if !isName(l.Name) || !relay && !shared {
 				t.Errorf("accepted group %+v", l)
 			}
 		}
+		checkShared(t, cfg)
 	})
 }
 

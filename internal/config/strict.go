@@ -49,7 +49,9 @@ func (s *Strict) Mapping(n ast.Node, what string, want map[string]func(ast.Node)
 func (s *Strict) List(n ast.Node, key string, item func(i int, n ast.Node)) { s.d.list(n, key, item) }
 
 // Text is a string of at most max octets, on one line.
-func (s *Strict) Text(dst *string, key string, max int) func(ast.Node) { return s.d.text(dst, key, max) }
+func (s *Strict) Text(dst *string, key string, max int) func(ast.Node) {
+	return s.d.text(dst, key, max)
+}
 
 // Name is a name as pools and groups have them.
 func (s *Strict) Name(dst *string, key string) func(ast.Node) { return s.d.name(dst, key) }
@@ -65,16 +67,7 @@ func (s *Strict) Duration(dst *time.Duration, key string, min, max time.Duration
 }
 
 // Bool is true or false.
-func (s *Strict) Bool(dst *bool, key string) func(ast.Node) {
-	return func(n ast.Node) {
-		v, ok := n.(*ast.BoolNode)
-		if !ok {
-			s.d.errorf(n, "%s is true or false, not %s", key, describeNode(n))
-			return
-		}
-		*dst = v.Value
-	}
-}
+func (s *Strict) Bool(dst *bool, key string) func(ast.Node) { return s.d.boolean(dst, key) }
 
 // Secret is a text of 1 to max octets whose content no complaint repeats: what
 // is printed about a file must not carry its passwords into a log.

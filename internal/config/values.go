@@ -131,9 +131,14 @@ func (d *decoder) prefix(n ast.Node, key string) (netip.Prefix, bool) {
 		a = a.Unmap()
 		return netip.PrefixFrom(a, a.BitLen()), true
 	}
+	return d.masked(n, key, s, "a list of prefixes such as 192.0.2.0/24 or 2001:db8::/32")
+}
+
+// masked is the prefix that s says, or a complaint that key is what.
+func (d *decoder) masked(n ast.Node, key, s, what string) (netip.Prefix, bool) {
 	p, err := netip.ParsePrefix(s)
 	if err != nil {
-		d.errorf(n, "%s is a list of prefixes such as 192.0.2.0/24 or 2001:db8::/32, not %.80q", key, s)
+		d.errorf(n, "%s is %s, not %.80q", key, what, s)
 		return netip.Prefix{}, false
 	}
 	if p != p.Masked() {
@@ -141,6 +146,23 @@ func (d *decoder) prefix(n ast.Node, key string) (netip.Prefix, bool) {
 		return netip.Prefix{}, false
 	}
 	return p, true
+}
+
+// path is the absolute path of one file. A relative one would depend on where
+// the gateway is started.
+func (d *decoder) path(dst *string, key string) value {
+	return func(n ast.Node) {
+		var p string
+		before := len(d.errs)
+		d.text(&p, key, maxPath)(n)
+		switch {
+		case len(d.errs) > before:
+		case !path.IsAbs(p) || strings.HasSuffix(p, "/"):
+			d.errorf(n, "%s is the absolute path of a file, not %.80q", key, p)
+		default:
+			*dst = path.Clean(p)
+		}
+	}
 }
 
 // paths is a list of absolute paths, each of which use accepts.
