@@ -13,8 +13,9 @@ func newCheckCommand(e *env) *cobra.Command {
 		Use:   "check [-c FILE]",
 		Short: "Validate a configuration and print what it would do",
 		Long: `Reads a configuration, and says in words what a gateway would do with it, or
-what is wrong with it, each mistake with its line and column. It touches
-nothing: interfaces and devices need not exist.`,
+what is wrong with it, each mistake with its line and column. What is allowed
+but probably not meant is a warning on standard error. It touches nothing:
+interfaces and devices need not exist.`,
 		Example: "  tributary check -c /etc/tributary/tributary.yaml",
 		Args:    cobra.NoArgs,
 	}
@@ -25,6 +26,9 @@ nothing: interfaces and devices need not exist.`,
 		if err != nil {
 			return usageError{err}
 		}
+		if err := e.warn(cfg); err != nil {
+			return err
+		}
 		if *asJSON {
 			return printJSON(e.stdout, cfg)
 		}
@@ -32,4 +36,20 @@ nothing: interfaces and devices need not exist.`,
 		return err
 	}
 	return c
+}
+
+// warn prints what is allowed but will probably disappoint.
+func (e *env) warn(cfg *config.Config) error {
+	for _, w := range cfg.Warnings {
+		at := *w // the file is first: editors jump there
+		at.Message = "warning: " + at.Message
+		if _, err := fmt.Fprintln(e.stderr, printable(at.Error())); err != nil {
+			return err
+		}
+	}
+	if err := notServed(cfg); err != nil {
+		_, err = fmt.Fprintf(e.stderr, "warning: %s\n", printable(err.Error()))
+		return err
+	}
+	return nil
 }

@@ -43,9 +43,22 @@ Ethernet needs the capability CAP_NET_RAW, and CAP_NET_ADMIN for large buffers.`
 		if err != nil {
 			return usageError{err}
 		}
+		if err := notServed(cfg); err != nil {
+			return err
+		}
 		return e.runGateway(c.Context(), cfg, newLogger(e.stderr, cfg.Log), openEthernet)
 	}
 	return c
+}
+
+// notServed names what a configuration may have and this version only checks.
+func notServed(cfg *config.Config) error {
+	for i := range cfg.Lines {
+		if l := &cfg.Lines[i]; l.Mode == config.ModeShared {
+			return fmt.Errorf("lines %s: mode shared is checked, but not served by this version yet: take the group out, or give it mode relay", l.Name)
+		}
+	}
+	return nil
 }
 
 // openEthernet opens a real interface.
