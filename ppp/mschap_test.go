@@ -104,18 +104,26 @@ func TestVerify(t *testing.T) {
 		if tt.r.VerifyNTHash(hash) != tt.hash || tt.r.VerifyNTHash(wrong) || tt.r.VerifyNTHash([16]byte{}) {
 			t.Errorf("%s: VerifyNTHash", tt.name)
 		}
-		want := "Welcome"
+		want := "Welcome" // and nothing to guess passwords by, for who did not know it
 		if tt.r.Method == AuthMSCHAPv2 && tt.hash {
 			want = rfc2759Proof + " M=Welcome"
 		}
-		if tt.hash || tt.r.Method != AuthMSCHAPv2 {
-			if got := tt.r.SuccessMessage(rfc2759Password, "Welcome"); got != want {
-				t.Errorf("%s: SuccessMessage %q", tt.name, got)
-			}
-			if got := tt.r.SuccessMessageNTHash(hash, "Welcome"); got != want {
-				t.Errorf("%s: SuccessMessageNTHash %q", tt.name, got)
-			}
+		if got := tt.r.SuccessMessage(rfc2759Password, "Welcome"); got != want {
+			t.Errorf("%s: SuccessMessage %q", tt.name, got)
 		}
+		if got := tt.r.SuccessMessageNTHash(hash, "Welcome"); got != want {
+			t.Errorf("%s: SuccessMessageNTHash %q", tt.name, got)
+		}
+		if got := tt.r.SuccessMessage("other", "Welcome"); got != "Welcome" {
+			t.Errorf("%s: SuccessMessage %q", tt.name, got)
+		}
+	}
+	// Who has no hash in a file of users is not the one whose hash is zero.
+	nobody := ms
+	response := ntResponse(challengeHash(unhex(rfc2759Peer), ms.Challenge, ms.Name), [16]byte{})
+	nobody.Response = appendMSResponse(nil, [16]byte(unhex(rfc2759Peer)), response)
+	if nobody.VerifyNTHash([16]byte{}) {
+		t.Error("no hash is verified")
 	}
 }
 

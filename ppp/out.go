@@ -73,8 +73,12 @@ func (r AuthRequest) Verify(secret string) bool {
 }
 
 // VerifyNTHash is Verify for who keeps the [NTHash] of a secret only. It knows
-// PAP and MS-CHAPv2: CHAP with MD5 needs the secret itself.
+// PAP and MS-CHAPv2: CHAP with MD5 needs the secret itself. All zeros is no hash,
+// and verifies nothing.
 func (r AuthRequest) VerifyNTHash(hash [16]byte) bool {
+	if hash == ([16]byte{}) {
+		return false
+	}
 	switch r.Method {
 	case AuthPAP:
 		got := NTHash(r.Password)
@@ -88,17 +92,19 @@ func (r AuthRequest) VerifyNTHash(hash [16]byte) bool {
 
 // SuccessMessage is what [Link.AuthResult] is to be given with a good answer, for
 // the peer to read text. With AuthMSCHAPv2 it proves that we know the secret, too
-// (RFC 2759 section 5: "S=<auth_string> M=<message>"); else it is the text.
+// (RFC 2759 section 5: "S=<auth_string> M=<message>"); with any other method it is
+// the text alone, as it is to a peer that does not know the secret: who could not
+// prove itself gets no proof to guess passwords by.
 func (r AuthRequest) SuccessMessage(secret, text string) string {
 	return r.SuccessMessageNTHash(NTHash(secret), text)
 }
 
 // SuccessMessageNTHash is SuccessMessage for who keeps the [NTHash] of a secret only.
 func (r AuthRequest) SuccessMessageNTHash(hash [16]byte, text string) string {
-	if r.Method != AuthMSCHAPv2 {
+	proof, ok := r.msProve(hash)
+	if r.Method != AuthMSCHAPv2 || !ok {
 		return text
 	}
-	proof, _ := r.msProve(hash)
 	return string(appendMSSuccess(nil, proof, text))
 }
 

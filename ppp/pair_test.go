@@ -163,11 +163,7 @@ func (p *pair) drain(e *end) {
 			if e.answer != nil {
 				e.answer(e, p.now, o)
 			} else {
-				ok, message := o.Verify(e.secret), "hello "+Printable([]byte(o.Name))
-				if ok {
-					message = o.SuccessMessage(e.secret, message)
-				}
-				e.link.AuthResult(p.now, o.ID, ok, message)
+				e.link.AuthResult(p.now, o.ID, o.Verify(e.secret), o.SuccessMessage(e.secret, "hello "+Printable([]byte(o.Name))))
 			}
 			continue
 		case AddressRequest:
