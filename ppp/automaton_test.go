@@ -162,6 +162,8 @@ func (y *fakeLayer) granted()                        {}
 func (y *fakeLayer) expect(bool)                     {}
 func (y *fakeLayer) codeRejected(Code)               {}
 func (y *fakeLayer) control(time.Time, Packet) bool  { return false }
+func (y *fakeLayer) cause(Reason, string)            {}
+func (y *fakeLayer) fail(time.Time, Reason, string)  {}
 func (y *fakeLayer) up(time.Time)                    { y.did = append(y.did, "tlu") }
 func (y *fakeLayer) down(time.Time)                  { y.did = append(y.did, "tld") }
 func (y *fakeLayer) finished(time.Time)              { y.did = append(y.did, "tlf") }

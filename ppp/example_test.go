@@ -13,12 +13,14 @@ import (
 // for Deadline.
 func ExampleLink() {
 	isp := ppp.NewLink(ppp.LinkConfig{
-		Auth: []ppp.AuthMethod{ppp.AuthCHAPMD5},
+		Auth: []ppp.AuthMethod{ppp.AuthMSCHAPv2, ppp.AuthCHAPMD5},
 		IPv4: &ppp.IPv4Config{Local: netip.MustParseAddr("192.0.2.1"), AssignPeer: true},
+		IPv6: &ppp.IPv6Config{Local: 1},
 	})
 	user := ppp.NewLink(ppp.LinkConfig{
 		Name: "alice", Secret: "wonderland",
 		IPv4: &ppp.IPv4Config{},
+		IPv6: &ppp.IPv6Config{Local: 0x77},
 	})
 	now := time.Now()
 
@@ -31,7 +33,7 @@ func ExampleLink() {
 				peer.Input(now, o.Frame)
 			case ppp.AuthRequest:
 				fmt.Printf("%s: %s wants in, by %v\n", name, o.Name, o.Method)
-				l.AuthResult(now, o.ID, o.Verify("wonderland"), "Welcome")
+				l.AuthResult(now, o.ID, o.Verify("wonderland"), o.SuccessMessage("wonderland", "Welcome"))
 			case ppp.AddressRequest:
 				l.Address(now, o.ID, ppp.Assignment{Peer: netip.MustParseAddr("198.51.100.7")})
 			case ppp.Authenticated:
@@ -40,6 +42,8 @@ func ExampleLink() {
 				}
 			case ppp.NetworkUp:
 				fmt.Printf("%s: %v, peer %v\n", name, o.Local, o.Peer)
+			case ppp.IPv6Up:
+				fmt.Printf("%s: fe80::%x, peer fe80::%x\n", name, o.Local, o.Peer)
 			case ppp.Finished:
 				fmt.Printf("%s: finished: %s\n", name, o.Reason)
 			}
@@ -62,8 +66,10 @@ func ExampleLink() {
 	isp.Tick(now)
 	run()
 	// Output:
-	// isp: alice wants in, by chap-md5
+	// isp: alice wants in, by ms-chapv2
 	// user: authenticated: Welcome
+	// isp: fe80::1, peer fe80::77
+	// user: fe80::77, peer fe80::1
 	// isp: 192.0.2.1, peer 198.51.100.7
 	// user: 198.51.100.7, peer 192.0.2.1
 	// user: finished: closed

@@ -15,7 +15,7 @@ import (
 func (p *pair) agree(t tb) {
 	t.Helper()
 	a, b := p.a, p.b
-	if a.net == nil || b.net == nil {
+	if (a.net == nil) != (b.net == nil) || a.net == nil && a.net6 == nil {
 		t.Fatalf("not up: a %v, b %v", a, b)
 	}
 	for _, d := range []struct{ from, to *end }{{a, b}, {b, a}} {
@@ -31,6 +31,12 @@ func (p *pair) agree(t tb) {
 		}
 		if up, down := mustLast[LCPUp](t, d.from), mustLast[LCPUp](t, d.to); up.PeerAuth != down.LocalAuth {
 			t.Errorf("%s wants %v, %s thinks %v", d.from.name, up.PeerAuth, d.to.name, down.LocalAuth)
+		}
+		if s, r := d.from.net6, d.to.net6; (s == nil) != (r == nil) || s != nil && r.Peer != 0 && s.Local != r.Peer {
+			t.Errorf("%s is %+v, %s is %+v", d.from.name, s, d.to.name, r)
+		}
+		if d.from.net == nil {
+			continue
 		}
 		// Two configurations may insist on different addresses for one end.
 		own, given := d.from.link.cfg.IPv4.Local, d.to.link.ipcp.given()
@@ -66,7 +72,7 @@ func (p *pair) acksRepeat() {
 			p.t.Errorf("%s sends %x: %v", from.name, frame, err)
 			return
 		}
-		if proto != ProtoLCP && proto != ProtoIPCP {
+		if proto != ProtoLCP && proto != ProtoIPCP && proto != ProtoIPV6CP {
 			return
 		}
 		switch in.Code {
@@ -130,6 +136,13 @@ func TestLossyWire(t *testing.T) {
 			}
 			s.EchoInterval, c.EchoInterval = 7*time.Second, 5*time.Second
 			s.Rechallenge = 20 * time.Second
+			if seed%3 == 0 {
+				s.Auth = []AuthMethod{AuthMSCHAPv2, AuthPAP}
+			}
+			both := seed%4 == 0
+			if both {
+				s.IPv6, c.IPv6 = &IPv6Config{Local: 1}, &IPv6Config{Local: seed % 8 / 4}
+			}
 			p := newISP(t, s, c)
 			p.rand = rand.New(rand.NewPCG(seed, 1))
 			p.faults = faults{loss: 50 + int(seed%5)*100, dup: 100, jitter: 200 * time.Millisecond, until: p.now.Add(40 * time.Second)}
@@ -151,6 +164,9 @@ func TestLossyWire(t *testing.T) {
 			if p.a.leases != 1 {
 				t.Errorf("%d addresses in force for one peer", p.a.leases)
 			}
+			if both && (p.a.net6 == nil || p.b.net6 == nil) {
+				t.Errorf("IPv6 is not up: a %v, b %v", p.a, p.b)
+			}
 		})
 	}
 }
@@ -159,7 +175,11 @@ func TestLossyWire(t *testing.T) {
 // closed and loses it in a drawn order, with frames of every moment still under way.
 func TestEveryOrder(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
-		p := newISP(rt, server(AuthCHAPMD5), client("user", "secret"))
+		s, c := server(AuthCHAPMD5), client("user", "secret")
+		if rapid.Bool().Draw(rt, "ipv6") {
+			s.IPv6, c.IPv6 = &IPv6Config{Local: 1}, &IPv6Config{}
+		}
+		p := newISP(rt, s, c)
 		p.acksRepeat()
 		steps := rapid.SliceOfN(rapid.IntRange(0, 11), 0, 60).Draw(rt, "steps")
 		for _, s := range steps {
@@ -196,7 +216,7 @@ func TestEveryOrder(t *testing.T) {
 		}
 		p.run(time.Minute)
 		for _, e := range p.ends() {
-			if e.done == nil || e.net != nil || e.up || !e.link.Deadline().IsZero() {
+			if e.done == nil || e.net != nil || e.net6 != nil || e.up || !e.link.Deadline().IsZero() {
 				rt.Errorf("closed: %v, deadline %v", e, e.link.Deadline())
 			}
 		}
@@ -225,6 +245,9 @@ func TestAnyTwoConfigurations(t *testing.T) {
 			},
 			MaxFailure: rapid.IntRange(1, 6).Draw(t, "maxfailure"),
 		}
+		if ids := rapid.SampledFrom([]uint64{0, 1, 2}); rapid.Bool().Draw(t, "ipv6") {
+			c.IPv6 = &IPv6Config{Local: ids.Draw(t, "local id"), Peer: ids.Draw(t, "peer id")}
+		}
 		return c
 	})
 	rapid.Check(t, func(rt *rapid.T) {
@@ -239,7 +262,7 @@ func TestAnyTwoConfigurations(t *testing.T) {
 		p.begin()
 		p.run(5 * time.Minute)
 		switch {
-		case p.bothUp():
+		case p.bothUp() || p.a.net6 != nil || p.b.net6 != nil:
 			p.agree(rt)
 			accept := func(c LinkConfig) []AuthMethod { return c.withDefaults().Accept }
 			if up := mustLast[LCPUp](rt, p.a); up.PeerAuth != AuthNone && !slices.Contains(accept(b), up.PeerAuth) {

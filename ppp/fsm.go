@@ -6,12 +6,12 @@ import (
 )
 
 // layer is what a control protocol adds to the automaton: its options, and
-// what it is for. LCP and IPCP are layers.
+// what it is for. LCP, IPCP and IPV6CP are layers.
 type layer interface {
 	reset()                                        // a negotiation begins: ask for all the configuration wants
 	appendOptions(dst []byte) []byte               // the options of the next Configure-Request
-	naked(o Option) Reason                         // the peer would rather have o; a Reason gives the link up
-	rejected(o Option) Reason                      // the peer will not have o; a Reason gives the link up
+	naked(o Option) Reason                         // the peer would rather have o; a Reason gives the layer up
+	rejected(o Option) Reason                      // the peer will not have o; a Reason gives the layer up
 	judge(in Packet, v *verdict)                   // what we say to the peer's Configure-Request
 	granted()                                      // what judge saw last is acknowledged
 	expect(ack bool)                               // whether the peer, with our Ack and request, may open next
@@ -20,6 +20,8 @@ type layer interface {
 	finished(now time.Time)                        // This-Layer-Finished
 	codeRejected(c Code)                           // the peer does not know c
 	control(now time.Time, in Packet) (known bool) // a packet with a code beyond the first seven
+	cause(r Reason, message string)                // why the layer goes down, unless that is known already
+	fail(now time.Time, r Reason, message string)  // the layer is given up
 }
 
 // fsm runs the automaton for one layer: the restart timer, the identifiers,
@@ -44,6 +46,9 @@ type fsm struct {
 	naksSent int     // Configure-Naks without an Ack between
 	naksRcvd int     // the same from the peer
 	rounds   int     // refusals either way in this negotiation
+
+	reason  Reason // why the layer goes down, once that is known
+	message string // the peer's words about it
 }
 
 func (f *fsm) init(l *Link, p Protocol, y layer) {
@@ -115,7 +120,7 @@ func (f *fsm) act(now time.Time, a, c cell, from state, in Packet) {
 	case str:
 		f.counter--
 		f.deadline = now.Add(f.l.cfg.Restart)
-		f.send(Packet{TerminateRequest, f.nextID(), []byte(f.l.reason)})
+		f.send(Packet{TerminateRequest, f.nextID(), []byte(f.reason)})
 	case sca:
 		f.naksSent = 0
 		f.layer.expect(true)
@@ -136,6 +141,13 @@ func (f *fsm) act(now time.Time, a, c cell, from state, in Packet) {
 		if in.Code == EchoRequest {
 			f.l.lcp.sendEchoReply(in)
 		}
+	}
+}
+
+// cause notes why the layer goes down, unless that is known already.
+func (f *fsm) cause(r Reason, message string) {
+	if f.reason == "" {
+		f.reason, f.message = r, message
 	}
 }
 
@@ -213,9 +225,9 @@ func (f *fsm) input(now time.Time, info []byte) {
 func (f *fsm) terminated(in Packet) {
 	switch {
 	case f.proto == ProtoLCP && (f.state == stOpened || f.state.negotiating()):
-		f.l.cause(ReasonPeerTerminated, Printable(in.Data))
+		f.layer.cause(ReasonPeerTerminated, Printable(in.Data))
 	case f.state == stOpened:
-		f.l.cause(ReasonNoNetwork, Printable(in.Data))
+		f.layer.cause(ReasonNoNetwork, Printable(in.Data))
 	}
 }
 
@@ -240,7 +252,7 @@ func (f *fsm) configureRequest(now time.Time, in Packet) {
 	f.layer.judge(in, v)
 	switch {
 	case v.giveUp != "":
-		f.l.fail(now, v.giveUp, "")
+		f.layer.fail(now, v.giveUp, "")
 	case v.hold:
 		// The answer waits for the owner's.
 	case v.good():
@@ -282,7 +294,7 @@ func (f *fsm) configureNakOrReject(now time.Time, in Packet) {
 	f.answered = true
 	if f.state == stOpened || f.state.negotiating() {
 		if reason := f.refusedOptions(in); reason != "" {
-			f.l.fail(now, reason, "")
+			f.layer.fail(now, reason, "")
 			return
 		}
 		if !f.refused(now) {
@@ -313,12 +325,12 @@ func (f *fsm) refusedOptions(in Packet) (reason Reason) {
 	return reason
 }
 
-// refused counts a refusal, by either end, and gives the link up when there
+// refused counts a refusal, by either end, and gives the layer up when there
 // were too many. It reports whether negotiation goes on.
 func (f *fsm) refused(now time.Time) bool {
 	f.rounds++
 	if f.rounds > maxRounds*f.l.cfg.MaxFailure {
-		f.l.fail(now, ReasonNotConverging, "")
+		f.layer.fail(now, ReasonNotConverging, "")
 		return false
 	}
 	return true
@@ -358,7 +370,7 @@ func (f *fsm) codeReject(now time.Time, in Packet) {
 		f.event(now, evRXJp, in)
 		return
 	}
-	f.l.cause(ReasonRejected, "")
+	f.layer.cause(ReasonRejected, "")
 	f.event(now, evRXJm, in)
 }
 

@@ -49,6 +49,13 @@ func FuzzLinkInput(f *testing.F) {
 		frame(ProtoCHAP, chapResponse, 2, "04aabbccdd 6e"),
 		frame(ProtoIPCP, ConfigureRequest, 1, "030600000000 810600000000 830600000000"),
 		frame(ProtoIPCP, ConfigureNak, 1, "0306c6336407"),
+		frame(ProtoCHAP, chapChallenge, 1, "10"+rfc2759Challenge+"6e"),
+		frame(ProtoCHAP, chapResponse, 2, "31"+rfc2759Value+"75736572"),
+		frame(ProtoCHAP, chapSuccess, 1, "533d"),
+		frame(ProtoIPV6CP, ConfigureRequest, 1, "010a0000000000000000"),
+		frame(ProtoIPV6CP, ConfigureNak, 1, "010a0000000000000007"),
+		frame(ProtoIPV6CP, TerminateRequest, 1, ""),
+		frame(ProtoLCP, ProtocolReject, 1, "8057 0101"),
 		frame(ProtoCCP, ConfigureRequest, 1, "1206"),
 		{3, 0x21, 0x45, 0}, {0xf0, 0xf1, 0xf2, 0xf3, 0xf4, 0xf5},
 		{0xf8, 0xff, 0xf9, 0xfa, 0x03, 0x04, 0xc0, 0x23, 0xfb, 0x03, 0x06, 0xc6, 0x33, 0x64, 0x07},
@@ -56,6 +63,7 @@ func FuzzLinkInput(f *testing.F) {
 	for stage := range byte(2 * len(linkStages)) {
 		for _, s := range seeds {
 			f.Add(stage, s)
+			f.Add(stage|0x40, s)
 		}
 	}
 	f.Fuzz(func(t *testing.T, stage byte, data []byte) {
@@ -63,10 +71,14 @@ func FuzzLinkInput(f *testing.F) {
 		s.Async, c.Async = stage&0x80 != 0, stage&0x80 != 0
 		s.EchoInterval, c.EchoInterval, s.Rechallenge = 10*time.Second, 10*time.Second, time.Minute
 		c.Auth = []AuthMethod{AuthPAP}
+		if stage&0x40 != 0 {
+			s.IPv6, c.IPv6 = &IPv6Config{Local: 1, Peer: 2}, &IPv6Config{}
+			s.Auth = []AuthMethod{AuthMSCHAPv2, AuthPAP}
+		}
 		s.Name, s.Secret = "bras1", "secret"
 		p := newISP(t, s, c)
 		p.b.secret = "secret"
-		linkStages[int(stage&0x7f)/2%len(linkStages)](p)
+		linkStages[int(stage&0x3f)/2%len(linkStages)](p)
 		e := p.ends()[stage&1]
 		p.drain(e)
 		p.onFrame = func(from *end, frame []byte) {
@@ -99,13 +111,10 @@ func FuzzLinkInput(f *testing.F) {
 				e.link.Down(p.now)
 			case n < 0xf8:
 				e.link.Close(p.now)
-			case n < 0xfc:
-				l := &e.link.lcp.fsm
-				if n&1 == 1 {
-					l = &e.link.ipcp.fsm
-				}
+			case n < 0xfe:
+				l := []*fsm{&e.link.lcp.fsm, &e.link.ipcp.fsm, &e.link.ipv6cp.fsm}[(n-0xf8)%3]
 				in := Packet{ConfigureAck, l.requestID, l.request}
-				if n >= 0xfa && len(data) > 1 { // or a Nak or Reject of what follows
+				if n >= 0xfb && len(data) > 1 { // or a Nak or Reject of what follows
 					m := min(int(data[1]), len(data))
 					in = Packet{ConfigureNak + Code(data[0]&1), l.requestID, data[:m]}
 					data = data[m:]
@@ -130,7 +139,7 @@ func FuzzLinkInput(f *testing.F) {
 			e.link.Tick(p.now)
 			p.drain(e)
 		}
-		if d := e.link.Deadline(); !d.IsZero() || (e.up || e.net != nil) && !e.link.lcp.noEcho {
+		if d := e.link.Deadline(); !d.IsZero() || (e.up || e.net != nil || e.net6 != nil) && !e.link.lcp.noEcho {
 			t.Errorf("not over: deadline %v, %v", d, e)
 		}
 		e.link.Down(p.now)

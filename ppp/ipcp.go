@@ -19,9 +19,7 @@ const (
 
 // ipcp is the IP Control Protocol (RFC 1332), with the name servers of RFC 1877.
 type ipcp struct {
-	fsm
-
-	open bool // IPv4 may flow
+	ncp
 
 	wantAddr bool // our request has option 3
 	addr     netip.Addr
@@ -234,9 +232,12 @@ func (l *Link) Address(now time.Time, id uint32, a Assignment) bool {
 		return false
 	}
 	y.pending = 0
-	if !usable(a.Peer.Unmap()) {
-		l.fail(now, ReasonNoAddress, "")
+	switch {
+	case !usable(a.Peer.Unmap()):
+		y.fail(now, ReasonNoAddress, "")
 		return false
+	case !y.alive() && y.state != stStopped:
+		return false // IPCP was given up meanwhile, the link is there for IPv6
 	}
 	y.assigned, y.assignment = true, a
 	y.input(now, bytes.Clone(y.held))
@@ -245,11 +246,11 @@ func (l *Link) Address(now time.Time, id uint32, a Assignment) bool {
 
 // forget drops what belongs to one network phase.
 func (y *ipcp) forget() {
+	y.ncp.forget()
 	y.pending, y.assigned, y.assignment, y.held = 0, false, assignment{}, nil
 }
 
-func (y *ipcp) granted()    { y.peer = y.seen }
-func (y *ipcp) expect(bool) {} // packets, unlike frames, are read alike before and after
+func (y *ipcp) granted() { y.peer = y.seen }
 
 func (y *ipcp) up(now time.Time) {
 	c := y.l.cfg.IPv4
@@ -261,25 +262,10 @@ func (y *ipcp) up(now time.Time) {
 		n.Peer = given
 	}
 	if !n.Local.IsValid() && !c.AssignPeer && !c.Peer.IsValid() {
-		y.l.fail(now, ReasonNoAddress, "")
+		y.fail(now, ReasonNoAddress, "")
 		return
 	}
-	y.open = true
-	y.l.emit(n)
+	y.opened(n)
 }
 
-func (y *ipcp) down(time.Time) {
-	if y.open {
-		y.open = false
-		y.l.emit(NetworkDown{})
-	}
-}
-
-// finished: IPCP is the only network layer here; without it the link is of no use.
-func (y *ipcp) finished(now time.Time) {
-	y.l.cause(ReasonNoNetwork, "")
-	y.l.fail(now, y.l.reason, y.l.message)
-}
-
-func (y *ipcp) codeRejected(Code)              {}
-func (y *ipcp) control(time.Time, Packet) bool { return false }
+func (y *ipcp) down(time.Time) { y.closed(NetworkDown{}) }

@@ -322,30 +322,25 @@ func (y *lcp) protocolRejected(now time.Time, in Packet) {
 		y.l.counters.Unexpected++
 		return
 	}
-	switch p := Protocol(binary.BigEndian.Uint16(in.Data)); p {
-	case ProtoLCP:
-		y.l.cause(ReasonRejected, "")
+	p := Protocol(binary.BigEndian.Uint16(in.Data))
+	switch n := y.l.ncp(p); {
+	case p == ProtoLCP:
+		y.cause(ReasonRejected, "")
 		y.event(now, evRXJm, in)
-		return
-	case ProtoIPCP, ProtoIPv4:
-		// For IPCP itself this is RXJ-, but a Terminate-Request of IPCP would
-		// only be rejected again.
-		if y.l.network && y.l.cfg.IPv4 != nil {
-			y.l.fail(now, ReasonNoNetwork, "")
-			return
-		}
-	case ProtoPAP, ProtoCHAP:
-		if y.l.authenticating(p) {
-			y.l.fail(now, ReasonAuthRefused, "")
-			return
-		}
+	case n != nil && y.l.network:
+		n.protocolRejected(now)
+	case y.l.authenticating(p):
+		y.fail(now, ReasonAuthRefused, "")
+	default:
+		y.event(now, evRXJp, in)
 	}
-	y.event(now, evRXJp, in)
 }
 
 func (y *lcp) up(now time.Time)       { y.l.lcpUp(now) }
 func (y *lcp) down(now time.Time)     { y.l.lcpDown(now) }
 func (y *lcp) finished(now time.Time) { y.l.lcpFinished(now) }
+
+func (y *lcp) fail(now time.Time, r Reason, message string) { y.l.fail(now, r, message) }
 
 // startEcho arms the first Echo-Request.
 func (y *lcp) startEcho(now time.Time) {

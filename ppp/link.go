@@ -4,7 +4,8 @@ import (
 	"time"
 )
 
-// Link is one end of a PPP link: LCP, authentication and IPCP in one machine.
+// Link is one end of a PPP link: LCP, authentication, IPCP and IPV6CP in one
+// machine.
 // It does no I/O, starts no goroutine and reads no clock; it is not safe for
 // use by more than one goroutine at a time.
 //
@@ -22,11 +23,16 @@ import (
 // come in either order.
 //
 // Data frames pass beside the Link: the owner carries IPv4 between NetworkUp
-// and NetworkDown itself. It may give them to Input too; they are dropped there.
+// and NetworkDown, and IPv6 between IPv6Up and IPv6Down, itself. It may give
+// them to Input too; they are dropped there.
+//
+// Of two network layers that the configuration has, one may fail or be rejected
+// while the other comes up. The link ends when none is left.
 type Link struct {
-	cfg  LinkConfig
-	lcp  lcp
-	ipcp ipcp
+	cfg    LinkConfig
+	lcp    lcp
+	ipcp   ipcp
+	ipv6cp ipv6cp
 
 	// Authentication. demand has the peer prove itself, proof proves us;
 	// nil where LCP settled on none.
@@ -41,8 +47,6 @@ type Link struct {
 	active               bool       // since Open or the first Configure-Request, until Finished
 	line                 LineParams // what the last Params said
 	heard                bool       // the peer has sent LCP, since the carrier came up
-	reason               Reason     // why it goes down, once that is known
-	message              string     // the peer's words about it
 
 	queue    queue
 	counters LinkCounters
@@ -63,6 +67,7 @@ func NewLink(c LinkConfig) *Link {
 	l := &Link{cfg: c.withDefaults(), line: defaultLineParams()}
 	l.lcp.init(l, ProtoLCP, &l.lcp)
 	l.ipcp.init(l, ProtoIPCP, &l.ipcp)
+	l.ipv6cp.init(l, ProtoIPV6CP, &l.ipv6cp)
 	return l
 }
 
@@ -77,7 +82,7 @@ func (l *Link) Up(now time.Time) {
 // to the peer, and Finished follows with ReasonLowerDown.
 func (l *Link) Down(now time.Time) {
 	l.queue.begin()
-	l.cause(ReasonLowerDown, "")
+	l.lcp.cause(ReasonLowerDown, "")
 	l.lcp.event(now, evDown, Packet{})
 	l.lcpFinished(now)
 }
@@ -87,7 +92,7 @@ func (l *Link) Down(now time.Time) {
 func (l *Link) Open(now time.Time) {
 	l.queue.begin()
 	if l.lcp.state != stOpened {
-		l.reason, l.message = "", ""
+		l.lcp.reason, l.lcp.message = "", ""
 	}
 	l.lcp.event(now, evOpen, Packet{})
 	if l.lcp.state == stStarting {
@@ -100,7 +105,7 @@ func (l *Link) Open(now time.Time) {
 // there is no carrier; and not at all if it came already, or Open never did.
 func (l *Link) Close(now time.Time) {
 	l.queue.begin()
-	l.cause(ReasonClosed, "")
+	l.lcp.cause(ReasonClosed, "")
 	l.lcp.event(now, evClose, Packet{})
 }
 
@@ -110,14 +115,14 @@ func (l *Link) Close(now time.Time) {
 func (l *Link) Input(now time.Time, frame []byte) {
 	l.queue.begin()
 	p, info, ok := Split(frame)
-	switch {
+	switch n := l.ncp(p); {
 	case !ok:
 		l.counters.Malformed++
-	case p == ProtoIPv4 && l.cfg.IPv4 != nil:
+	case n != nil && p.IsData():
 		// The owner's, once it may flow. RFC 1661 section 3.6: "Any supported
 		// network-layer protocol packets received when the corresponding NCP
 		// is not in the Opened state MUST be silently discarded."
-		if !l.ipcp.open {
+		if !n.open {
 			l.counters.Unexpected++
 		}
 	case len(info) > max(DefaultMRU, l.cfg.MRU):
@@ -135,8 +140,8 @@ func (l *Link) Input(now time.Time, frame []byte) {
 		// RFC 1661 section 3.5: "All other packets received during this phase
 		// MUST be silently discarded."
 		l.counters.Unexpected++
-	case p == ProtoIPCP && l.cfg.IPv4 != nil:
-		l.ipcp.input(now, info)
+	case n != nil:
+		n.input(now, info)
 	default:
 		l.rejectProtocol(p, info)
 	}
@@ -158,12 +163,14 @@ func (l *Link) Tick(now time.Time) {
 	l.lcp.tickEcho(now)
 	l.tickAuth(now)
 	l.ipcp.tick(now)
+	l.ipv6cp.tick(now)
 }
 
 // Deadline is when Tick is to be called next; zero if nothing waits for time.
 func (l *Link) Deadline() time.Time {
 	d := earlier(l.lcp.deadline, l.lcp.echoAt)
 	d = earlier(d, l.ipcp.deadline)
+	d = earlier(d, l.ipv6cp.deadline)
 	d = earlier(d, l.authLimit)
 	if l.demand != nil {
 		d = earlier(d, l.demand.deadline())
@@ -203,12 +210,15 @@ func (l *Link) Phase() Phase {
 // IPv4Open reports whether IPv4 may flow: it is true from NetworkUp to NetworkDown.
 func (l *Link) IPv4Open() bool { return l.ipcp.open }
 
+// IPv6Open reports whether IPv6 may flow: it is true from IPv6Up to IPv6Down.
+func (l *Link) IPv6Open() bool { return l.ipv6cp.open }
+
 // Counters says what was dropped, since NewLink.
 func (l *Link) Counters() LinkCounters { return l.counters }
 
 // lcpUp is LCP's This-Layer-Up.
 func (l *Link) lcpUp(now time.Time) {
-	l.reason, l.message = "", "" // a Terminate-Request during negotiation is history
+	l.lcp.reason, l.lcp.message = "", "" // a Terminate-Request during negotiation is history
 	l.say(l.lcp.params())
 	l.emit(LCPUp{PeerAuth: l.lcp.want.auth, LocalAuth: l.lcp.peer.auth})
 	l.lcp.startEcho(now)
@@ -226,8 +236,10 @@ func (l *Link) proceed(now time.Time) {
 	l.network = true
 	l.authLimit = time.Time{}
 	if l.cfg.IPv4 != nil {
-		l.ipcp.event(now, evOpen, Packet{})
-		l.ipcp.event(now, evUp, Packet{})
+		l.ipcp.begin(now)
+	}
+	if l.cfg.IPv6 != nil {
+		l.ipv6cp.begin(now)
 	}
 }
 
@@ -235,15 +247,17 @@ func (l *Link) proceed(now time.Time) {
 func (l *Link) lcpDown(now time.Time) {
 	l.ipcp.event(now, evDown, Packet{})
 	l.ipcp.forget()
+	l.ipv6cp.event(now, evDown, Packet{})
+	l.ipv6cp.forget()
 	l.stopAuth()
 	l.network = false
 	l.lcp.echoAt = time.Time{}
 	l.say(l.paramsDown())
-	reason := l.reason
+	reason := l.lcp.reason
 	if reason == "" {
 		reason = ReasonRenegotiated
 	}
-	l.emit(LCPDown{Reason: reason, Message: l.message})
+	l.emit(LCPDown{Reason: reason, Message: l.lcp.message})
 }
 
 // paramsDown is what holds while LCP is down.
@@ -260,28 +274,18 @@ func (l *Link) say(p Params) {
 // lcpFinished is LCP's This-Layer-Finished.
 func (l *Link) lcpFinished(time.Time) {
 	if l.active {
-		switch {
-		case l.reason != "":
-		case l.heard:
-			l.reason = ReasonNotConverging
-		default:
-			l.reason = ReasonNoAnswer
+		if l.heard {
+			l.lcp.cause(ReasonNotConverging, "")
 		}
-		l.emit(Finished{Reason: l.reason, Message: l.message})
+		l.lcp.cause(ReasonNoAnswer, "")
+		l.emit(Finished{Reason: l.lcp.reason, Message: l.lcp.message})
 	}
-	l.active, l.reason, l.message = false, "", ""
-}
-
-// cause notes why the link goes down, unless that is known already.
-func (l *Link) cause(r Reason, message string) {
-	if l.reason == "" {
-		l.reason, l.message = r, message
-	}
+	l.active, l.lcp.reason, l.lcp.message = false, "", ""
 }
 
 // fail gives the link up, for a reason of its own.
 func (l *Link) fail(now time.Time, r Reason, message string) {
-	l.reason, l.message = r, message
+	l.lcp.reason, l.lcp.message = r, message
 	l.lcp.event(now, evClose, Packet{})
 }
 

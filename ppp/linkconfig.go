@@ -6,12 +6,12 @@ import (
 	"time"
 )
 
-// LinkConfig is how a Link behaves. The zero value, with IPv4 set, is a client
+// LinkConfig is how a Link behaves. The zero value, with IPv4 or IPv6 set, is a client
 // over PPPoE that has no name. Counts and times that are 0 mean the default.
 //
-// A Link keeps what a LinkConfig refers to, the slices and IPv4, and reads it
-// whenever it negotiates: none of that may change while the Link is in use. Many
-// Links may share it.
+// A Link keeps what a LinkConfig refers to, the slices, IPv4 and IPv6, and reads
+// it whenever it negotiates: none of that may change while the Link is in use.
+// Many Links may share it.
 type LinkConfig struct {
 	// Async is a carrier with RFC 1662 framing: ACCM, PFC and ACFC may be
 	// negotiated. Otherwise the carrier is PPPoE and they are neither asked
@@ -47,8 +47,10 @@ type LinkConfig struct {
 	// CHAP with MD5, then MS-CHAPv2, then PAP.
 	Accept []AuthMethod
 
-	// IPv4 is how IPCP behaves; nil has it Protocol-Rejected.
+	// IPv4 is how IPCP behaves, IPv6 how IPV6CP does; nil has it
+	// Protocol-Rejected.
 	IPv4 *IPv4Config
+	IPv6 *IPv6Config
 
 	// EchoInterval is how often an Echo-Request is sent; 0 is never. After
 	// EchoFailures (3) unanswered ones the link is closed.
@@ -82,9 +84,22 @@ type IPv4Config struct {
 	DNS, NBNS [2]netip.Addr
 }
 
+// IPv6Config is how IPV6CP behaves (RFC 5072). An interface identifier is the
+// lower half of a link-local address, fe80::/64. IPV6CP gives out no others:
+// these are for the owner, by Router Advertisements or DHCPv6.
+type IPv6Config struct {
+	// Local is the interface identifier that we ask for; 0 takes a random one.
+	// Should the peer have the same or want us to have another, we take the one
+	// that it suggests: what holds is in IPv6Up.
+	Local uint64
+	// Peer is what a peer is told that asks for none or for ours; 0 is a random
+	// one. Any other that it asks for it has.
+	Peer uint64
+}
+
 // Assignment answers an AddressRequest.
 type Assignment struct {
-	Peer netip.Addr // the zero Addr: there is none, and the link is closed
+	Peer netip.Addr // the zero Addr: there is none, and IPCP is closed; and so is the link, unless IPv6 is left
 	// DNS and NBNS take precedence over the IPv4Config's where they are set.
 	DNS, NBNS [2]netip.Addr
 }

@@ -7,8 +7,8 @@ import (
 
 // Out is one thing a Link wants done or wants known: one of SendFrame, Params,
 // LCPUp, LCPDown, AuthRequest, Authenticated, AddressRequest, NetworkUp,
-// NetworkDown and Finished. Outs are in the order in which they take effect: a
-// frame before a Params goes out under the parameters before.
+// NetworkDown, IPv6Up, IPv6Down and Finished. Outs are in the order in which
+// they take effect: a frame before a Params goes out under the parameters before.
 type Out interface{ out() }
 
 // SendFrame is a PPP frame for the peer, starting at a two-octet Protocol
@@ -42,7 +42,7 @@ type LCPUp struct {
 // The Link may go on: after ReasonRenegotiated it is on its way up again.
 type LCPDown struct {
 	Reason  Reason
-	Message string // the peer's words, printable
+	Message string // as in Finished
 }
 
 // AuthRequest asks whether the peer is who it says it is. The answer is
@@ -135,13 +135,24 @@ type NetworkUp struct {
 // NetworkDown says that IPv4 may flow no longer.
 type NetworkDown struct{}
 
+// IPv6Up says that IPV6CP is open: IPv6 may flow. Local and Peer are interface
+// identifiers (RFC 5072 section 4.1), the first octet the highest: behind
+// fe80::/64 they are the link-local addresses of both ends. They differ.
+type IPv6Up struct {
+	Local uint64 // ours, also where the peer would not speak of it
+	Peer  uint64 // the peer's; 0 if it did not say
+}
+
+// IPv6Down says that IPv6 may flow no longer.
+type IPv6Down struct{}
+
 // Finished says that the Link is done with its carrier, which may be hung up.
 // Down, Open and Up start the Link anew, whatever the reason was. If the carrier
 // stays, it goes on when the peer starts anew, unless the link was closed: by
 // Close, or by the Link itself for a reason that is not the peer's.
 type Finished struct {
 	Reason  Reason
-	Message string // the peer's words, printable
+	Message string // the peer's words, printable, or ours about what it did wrong
 }
 
 func (SendFrame) out()      {}
@@ -153,6 +164,8 @@ func (Authenticated) out()  {}
 func (AddressRequest) out() {}
 func (NetworkUp) out()      {}
 func (NetworkDown) out()    {}
+func (IPv6Up) out()         {}
+func (IPv6Down) out()       {}
 func (Finished) out()       {}
 
 // Reason is why a Link went down: one word, the same wherever it is shown.
@@ -174,5 +187,5 @@ const (
 	ReasonAuthDenied     Reason = "auth-denied"      // the peer did not believe us
 	ReasonAuthTimedOut   Reason = "auth-timeout"     // authentication took too long
 	ReasonNoAddress      Reason = "no-address"       // no address for the peer, or none for us from it
-	ReasonNoNetwork      Reason = "no-network-layer" // the peer rejects or ended IPCP
+	ReasonNoNetwork      Reason = "no-network-layer" // the peer rejects or ended every network layer there was
 )

@@ -17,6 +17,7 @@ const (
 	ProtoMP     Protocol = 0x003d
 	ProtoIPv6   Protocol = 0x0057
 	ProtoIPCP   Protocol = 0x8021
+	ProtoECP    Protocol = 0x8053
 	ProtoIPV6CP Protocol = 0x8057
 	ProtoCCP    Protocol = 0x80fd
 	ProtoLCP    Protocol = 0xc021
@@ -33,7 +34,7 @@ func (p Protocol) IsData() bool { return p < 0x4000 }
 
 var protocolNames = map[Protocol]string{
 	ProtoIPv4: "IPv4", ProtoVJComp: "VJ", ProtoVJUnc: "VJ-uncompressed", ProtoMP: "MP", ProtoIPv6: "IPv6",
-	ProtoIPCP: "IPCP", ProtoIPV6CP: "IPV6CP", ProtoCCP: "CCP", ProtoLCP: "LCP", ProtoPAP: "PAP",
+	ProtoIPCP: "IPCP", ProtoECP: "ECP", ProtoIPV6CP: "IPV6CP", ProtoCCP: "CCP", ProtoLCP: "LCP", ProtoPAP: "PAP",
 	ProtoLQR: "LQR", ProtoCHAP: "CHAP", ProtoEAP: "EAP",
 }
 

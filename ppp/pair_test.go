@@ -34,6 +34,7 @@ type end struct {
 
 	params Params
 	net    *NetworkUp
+	net6   *IPv6Up
 	up     bool
 	done   *Finished
 	leases int // addresses in force
@@ -136,8 +137,8 @@ func (p *pair) drain(e *end) {
 				p.t.Fatalf("%s is up and sends by the map %08x, its peer receives by %08x", e.name, e.params.Line.SendACCM, o.RecvACCM)
 			}
 		case LCPDown:
-			if !e.up || e.net != nil {
-				p.t.Fatalf("%s: LCPDown %q: was up: %v, network still up: %v", e.name, o.Reason, e.up, e.net != nil)
+			if !e.up || e.net != nil || e.net6 != nil {
+				p.t.Fatalf("%s: LCPDown %q: was up: %v, network still up: %v, %v", e.name, o.Reason, e.up, e.net, e.net6)
 			}
 			if o.Reason == "" {
 				p.t.Fatalf("%s: LCPDown without a reason", e.name)
@@ -153,6 +154,16 @@ func (p *pair) drain(e *end) {
 				p.t.Fatalf("%s: NetworkDown out of place", e.name)
 			}
 			e.net = nil
+		case IPv6Up:
+			if e.net6 != nil || !e.up || !e.link.IPv6Open() || o.Local == 0 || o.Local == o.Peer {
+				p.t.Fatalf("%s: %+v out of place", e.name, o)
+			}
+			e.net6 = &o
+		case IPv6Down:
+			if e.net6 == nil || e.link.IPv6Open() {
+				p.t.Fatalf("%s: IPv6Down out of place", e.name)
+			}
+			e.net6 = nil
 		case Finished:
 			if e.up || o.Reason == "" {
 				p.t.Fatalf("%s: Finished %q while up: %v", e.name, o.Reason, e.up)
@@ -269,8 +280,8 @@ func (p *pair) runUntil(why string, d time.Duration, ok func() bool) {
 func (p *pair) bothUp() bool { return p.a.net != nil && p.b.net != nil }
 
 func (e *end) String() string {
-	return fmt.Sprintf("{lcp %d ipcp %d phase %v net %v done %v outs %+v counters %+v}",
-		e.link.lcp.state, e.link.ipcp.state, e.link.Phase(), e.net, e.done, e.out, e.link.Counters())
+	return fmt.Sprintf("{lcp %d ipcp %d ipv6cp %d phase %v net %v, %v done %v outs %+v counters %+v}",
+		e.link.lcp.state, e.link.ipcp.state, e.link.ipv6cp.state, e.link.Phase(), e.net, e.net6, e.done, e.out, e.link.Counters())
 }
 
 // last is the last Out of type T that e has seen.

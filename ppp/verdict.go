@@ -7,7 +7,7 @@ type verdict struct {
 	naked         [256]bool // each type is suggested once, however often a flood repeats it
 	noNaks        bool      // Max-Failure is reached
 	hold          bool      // no answer yet
-	giveUp        Reason    // no answer at all: the link is given up
+	giveUp        Reason    // no answer at all: the layer is given up
 }
 
 func (v *verdict) reset(noNaks bool) {
