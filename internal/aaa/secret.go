@@ -41,9 +41,8 @@ func (p *password) verify(r ppp.AuthRequest) (string, bool) {
 	return r.SuccessMessage(p.text, ""), true
 }
 
-// hashed is a slow hash of the password. RFC 1994 section 2.2: "CHAP
-// requires that the secret be available in plaintext form. Irreversably encrypted
-// password databases commonly available cannot be used."
+// hashed is a slow hash of the password. CHAP cannot do with one: both ends need
+// the secret itself (RFC 1994 section 2.2).
 type hashed interface {
 	matches(password string) bool
 }
