@@ -165,6 +165,19 @@ func TestPreference255IsTakenAtOnce(t *testing.T) {
 	s.want("Request", msgRequest)
 }
 
+func TestOfTwoEqualOffersTheFirstIsTaken(t *testing.T) {
+	s := talkTo(t, DelegationConfig{})
+	s.d.Start(start)
+	s.d.Tick(start)
+	m := s.want("Solicit", msgSolicit)
+	s.answer(0, msgAdvertise, m, pd("2001:db8:100::/48"))
+	s.answer(0, msgAdvertise, m, func(r *dhcpMessage) { pd("2001:db8:200::/48")(r); r.serverID = []byte{0, 2, 9} })
+	s.d.Tick(s.d.Deadline())
+	if m = s.want("Request", msgRequest); string(m.serverID) != string(ispDUID) {
+		t.Errorf("%+v", m)
+	}
+}
+
 func TestALateAdvertiseIsTakenAtOnce(t *testing.T) {
 	s := talkTo(t, DelegationConfig{})
 	s.d.Start(start)
@@ -306,6 +319,10 @@ func TestRefusalsAreToldOnceAndCostTime(t *testing.T) {
 	if waits[0] != sec || waits[1] != 2*sec || waits[8] != maxPenalty {
 		t.Errorf("waits %v", waits)
 	}
+	s.answer(s.d.begun.Sub(start), msgReply, m, func(r *dhcpMessage) { pd("2001:db8:100::/48")(r); r.rapid = true })
+	if s.d.State() != DelegationBound || s.d.penalty != 0 || s.d.refused != nil {
+		t.Error("one that gives makes up for it")
+	}
 }
 
 func TestRequestsAreGivenUp(t *testing.T) {
@@ -342,6 +359,9 @@ func TestSolicitsGrowAsRFC8415SaysTheyDo(t *testing.T) {
 			}
 			if rt < low || rt > high {
 				t.Errorf("RT %d is %v, want %v to %v", i, rt, low, high)
+			}
+			if share != 5 && (rt-(low+high)/2).Abs() < rt/1000 {
+				t.Errorf("RT %d is %v: chance makes no difference", i, rt)
 			}
 			last = rt
 		}
@@ -484,6 +504,18 @@ func TestRepliesThatAreNone(t *testing.T) {
 			p := appendUDP(nil, them, us, 64, serverPort, clientPort, b)
 			p[46], p[47] = 0, 0
 			return p
+		},
+		"UDP length of more": func(b []byte) []byte {
+			p := appendUDP(nil, them, us, 64, serverPort, clientPort, b)
+			p[45]++
+			p[46], p[47] = 0, 0
+			return finish(p, 6)
+		},
+		"UDP length of less": func(b []byte) []byte {
+			p := appendUDP(nil, them, us, 64, serverPort, clientPort, b)
+			p[45]--
+			p[46], p[47] = 0, 0
+			return finish(p, 6)
 		},
 		"cut inside": func(b []byte) []byte { return appendUDP(nil, them, us, 64, serverPort, clientPort, b[:len(b)-1]) },
 		"empty":      func(b []byte) []byte { return appendUDP(nil, them, us, 64, serverPort, clientPort, nil) },

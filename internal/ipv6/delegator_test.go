@@ -194,7 +194,8 @@ func TestDelegatorKeepsSilent(t *testing.T) {
 		"Inform with an IA":        func() { c.send(0, 1, msgInform, asking(7)) },
 		"a Reply":                  func() { c.send(0, 1, msgReply, nil) },
 		"unicast": func() {
-			c.d.Input(start, 1, appendUDP(nil, LinkLocal(ourID), LinkLocal(peerID), 1, clientPort, serverPort, []byte{1, 0, 0, 1}))
+			m := dhcpMessage{kind: msgSolicit, clientID: ourDUID, prefixes: []iaPD{{iaid: 7}}}
+			c.d.Input(start, 1, appendUDP(nil, LinkLocal(ourID), LinkLocal(peerID), 1, clientPort, serverPort, m.append(nil)))
 		},
 		"from nowhere": func() {
 			c.d.Input(start, 1, appendUDP(nil, addr("::"), allDHCP(), 1, clientPort, serverPort, []byte{1, 0, 0, 1}))

@@ -143,7 +143,8 @@ func (r *Router) Start(now time.Time) {
 // Stop tells the host that this is no longer a router, and its prefix and its
 // servers no longer of use. RFC 4861 section 6.2.5: "the router SHOULD transmit
 // one or more [...] final multicast Router Advertisements on the interface with a
-// Router Lifetime field of zero."
+// Router Lifetime field of zero." It may be started again, with the configured
+// servers and without a prefix.
 func (r *Router) Stop(now time.Time) {
 	if !r.on {
 		return

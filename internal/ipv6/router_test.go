@@ -96,6 +96,26 @@ func TestUnsolicitedAdvertisementsAreJittered(t *testing.T) {
 	}
 }
 
+// With less than 600 s to live a prefix is advertised so often that two losses in a
+// row do not cost the host its addresses.
+func TestShortLifetimesAreAdvertisedOften(t *testing.T) {
+	r := NewRouter(RouterConfig{Local: ourID})
+	r.Start(start)
+	for now := start; now.Before(at(time.Hour)); now = r.Deadline() {
+		// The delegation is renewed again and again.
+		r.SetPrefix(now, Prefix{prefix("2001:db8::/64"), now.Add(60 * sec), now.Add(120 * sec)})
+		r.Tick(now)
+		if wait := r.nextAt.Sub(r.lastAt); wait > 40*sec {
+			t.Fatalf("after %v it waits %v", now.Sub(start), wait)
+		}
+	}
+	r.SetPrefix(r.lastAt, Prefix{prefix("2001:db8::/64"), r.lastAt, r.lastAt.Add(5 * sec)})
+	r.Tick(r.Deadline())
+	if wait := r.nextAt.Sub(r.lastAt); wait != leastRtrAdvInterval {
+		t.Errorf("at last it waits %v", wait)
+	}
+}
+
 func TestAdvertisedLifetimesFollowTheDelegation(t *testing.T) {
 	r := NewRouter(RouterConfig{Local: ourID})
 	old := prefix("2001:db8:1::/64")
