@@ -531,11 +531,12 @@ func TestSteadyStateReusesItsBuffers(t *testing.T) {
 	k := opened(t, LinkConfig{})
 	frame := Packet{EchoRequest, 1, unhex("aaaaaaaa 00112233")}.AppendFrame(nil, ProtoLCP)
 	data := []byte{0x00, 0x21, 0x45, 0, 0, 20}
-	k.l.cfg.IPv4 = &IPv4Config{}
+	data6 := []byte{0x57, 0x60, 0, 0, 0}
+	k.l.cfg.IPv4, k.l.cfg.IPv6 = &IPv4Config{}, &IPv6Config{}
 	for _, tt := range []struct {
 		frame []byte
 		most  float64
-	}{{frame, 2}, {data, 0}} {
+	}{{frame, 2}, {data, 0}, {data6, 0}} {
 		if n := testing.AllocsPerRun(100, func() {
 			k.l.Input(k.now, tt.frame)
 			for _, ok := k.l.Next(); ok; _, ok = k.l.Next() {
