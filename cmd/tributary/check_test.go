@@ -13,10 +13,10 @@ import (
 const sharedYAML = `
 uplinks: [{name: isp, interface: eth1}]
 sessions:
-  - {name: office, uplink: isp}
+  - {name: office, uplink: isp, ipv6: true}
   - {name: spare, uplink: isp}
-pools: [{name: customers, prefix: 198.51.100.0/24}]
-lines: [{name: bank, mode: shared, session: office, pool: customers, auth: [], tcp: {listen: ":0"}}]
+pools: [{name: customers, prefix: 198.51.100.0/24, prefix6: "2001:db8::/48"}]
+lines: [{name: bank, mode: shared, session: office, ipv6: true, pool: customers, auth: [], tcp: {listen: ":0"}}]
 `
 
 func TestCheckWarns(t *testing.T) {
@@ -30,7 +30,7 @@ func TestCheckWarns(t *testing.T) {
 	}
 	for _, want := range []string{
 		file + ":5:12: warning: no group of lines uses session \"spare\"",
-		"warning: lines bank: mode shared is checked, but not served",
+		"warning: lines bank: ipv6 is checked, but not served",
 	} {
 		if !strings.Contains(errs, want) {
 			t.Errorf("%q is not in\n%s", want, errs)
@@ -46,13 +46,13 @@ func TestCheckWarns(t *testing.T) {
 
 // What this version cannot serve is refused before anything is opened, and not
 // as a mistake in the file.
-func TestRunRefusesSharedMode(t *testing.T) {
+func TestRunRefusesWhatItDoesNotServe(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "t.yaml")
 	if err := os.WriteFile(file, []byte(sharedYAML), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	code, out, errs := run(t, t.Context(), "", "run", "-c", file)
-	if code != exitFailed || out != "" || !strings.Contains(errs, "lines bank: mode shared") || strings.Count(errs, "\n") != 1 {
+	if code != exitFailed || out != "" || !strings.Contains(errs, "lines bank: ipv6") || strings.Count(errs, "\n") != 1 {
 		t.Errorf("exit %d, %q, %q", code, out, errs)
 	}
 }

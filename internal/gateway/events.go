@@ -17,6 +17,10 @@ const (
 	EventUplinkDown  = "uplink-down"  // the port failed
 	EventUplinkUp    = "uplink-up"    // the port works again
 	EventOrphan      = "orphan-padt"  // a session left over from before was ended
+	EventTrunkUp     = "shared-up"    // a session that users share has its address
+	EventTrunkDown   = "shared-down"  // and lost it
+	EventMoved       = "user-moved"   // a user's packets travel on another session now
+	EventNoAddress   = "no-address"   // a user could not be given an address
 )
 
 // hub hands each event to every subscriber. A slow subscriber loses events and

@@ -56,6 +56,7 @@ type Gateway struct {
 	hostname string
 	openPort func(string, *frame.Pool) (ether.Port, error)
 	journal  *journal
+	shared   *shared
 
 	ports     []*port
 	uplinks   []*uplink
@@ -109,10 +110,13 @@ func (g *Gateway) open(listen func(config.Lines, *frame.Pool, *slog.Logger) ([]l
 			return err
 		}
 	}
+	if err := g.openShared(); err != nil {
+		return err
+	}
 	for i := range g.cfg.Lines {
 		group := &g.cfg.Lines[i]
 		up := g.uplink(group.Uplink)
-		if up == nil {
+		if up == nil && group.Shared == nil {
 			return fmt.Errorf("lines %s: there is no uplink %q", group.Name, group.Uplink)
 		}
 		ls, err := listen(*group, g.pool, g.log)
@@ -201,7 +205,7 @@ func (g *Gateway) serve(ctx context.Context, p *port) {
 		g.log.Error("the port is lost; its sessions end", "interface", p.name, "err", err)
 		g.portEvent(p, EventUplinkDown, err.Error())
 		for _, s := range g.snapshot() {
-			if s.up.port == p {
+			if s.up != nil && s.up.port == p {
 				s.owner.post(event{s: s, kind: evEnd, aux: ending{reason: ReasonUplinkDown, message: err.Error()}})
 			}
 		}
@@ -264,6 +268,13 @@ func (g *Gateway) begin(l groupListener, ln line.Line) {
 	s := &session{
 		g: g, up: l.up, group: l.group, line: ln, info: ln.Info(), timerIndex: -1, changed: true,
 		owner: g.owners[int(g.begun.Add(1))%len(g.owners)],
+	}
+	if t, ok := l.Listener.(*trunk); ok {
+		s.trunk = t
+		t.session.Store(s)
+	}
+	if sg := g.shared.groups[l.group.Name]; sg != nil && l.group.Shared != nil {
+		s.sub = newSubscriber(s, sg)
 	}
 	s.out.init(ln, queueConfig{frames: l.group.Queue.Frames, delay: l.group.Queue.Delay, speed: s.info.Speed}, g.batches)
 	s.publish() // before anyone can find it

@@ -35,6 +35,8 @@ type LineInfo struct {
 	ACFC      bool          `json:"acfc"`
 	Line      line.Counters `json:"line"`
 	Session   SessionStats  `json:"session"`
+	// Mode shared only.
+	Dropped map[string]uint64 `json:"dropped,omitempty" doc:"Mode shared: packets not forwarded, by reason"`
 }
 
 // SessionStats counts what crossed the gateway for one line, and what did not.

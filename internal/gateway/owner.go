@@ -50,6 +50,9 @@ const (
 	evEnd                        // end the session
 	evAdmitted                   // the uplink's gate lets one PADI through
 	evReused                     // the AC gave the session's id to another line
+	evAnswer                     // shared: whether the user is who he says he is
+	evTrunkUp                    // shared: a session with the ISP is up
+	evTrunkDown                  // shared: the one that the user shares is down
 )
 
 // ending is why a session is to end.

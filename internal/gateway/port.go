@@ -101,8 +101,8 @@ func (p *port) readPort() error {
 				continue
 			}
 			bufs[i] = fresh
-			if r.deliver(now, b) {
-				toFlush = append(toFlush, &r.s.out)
+			if o := r.deliver(now, b); o != nil {
+				toFlush = append(toFlush, o)
 			}
 		}
 		for _, o := range toFlush {
@@ -134,15 +134,15 @@ type routed struct {
 }
 
 // deliver hands b over. It does not wait: what the owner cannot take now, PPP
-// or PPPoE will send again. If it is true, the line's outbox must be flushed.
-func (r routed) deliver(now time.Duration, b *frame.Buf) (flush bool) {
+// or PPPoE will send again. The outbox, if there is one, must be flushed.
+func (r routed) deliver(now time.Duration, b *frame.Buf) *outbox {
 	if !r.discovery {
 		return r.s.downstream(now, b)
 	}
 	if !r.s.notify(event{s: r.s, kind: evDiscovery, buf: b, src: r.src, expected: r.expected}) && r.expected {
 		r.s.unexpected()
 	}
-	return false
+	return nil
 }
 
 // route finds the session that b is for and trims b to what the session wants:

@@ -21,6 +21,15 @@ const (
 	ReasonStop        Reason = "shutdown"         // the gateway stops
 	ReasonUplinkDown  Reason = "uplink-down"      // the Ethernet port is gone
 	ReasonLocalLimits Reason = "no-resources"     // our own bounds were reached
+
+	// Of mode shared, where PPP ends here.
+	ReasonTrunkDown      Reason = "session-lost"    // the session with the ISP that the user shared is down
+	ReasonNoAddress      Reason = "no-address"      // no address for the user, or he would not have it
+	ReasonUserSilent     Reason = "user-silent"     // Echo-Requests to the user stayed unanswered
+	ReasonLoopback       Reason = "loopback"        // the line sends back what is sent to it
+	ReasonIdle           Reason = "idle-timeout"    // the user sent nothing for too long
+	ReasonSessionTimeout Reason = "session-timeout" // the user's time is up
+	ReasonLoginTimeout   Reason = "login-timeout"   // the user did not get as far as an address in time
 )
 
 // reasonCodes are the PPP Disconnect Cause Codes of RFC 3145 section 3: "Each
@@ -41,6 +50,14 @@ var reasonCodes = map[Reason]uint16{
 	ReasonStop:        1,
 	ReasonUplinkDown:  0,
 	ReasonLocalLimits: 0,
+
+	ReasonTrunkDown:      0,
+	ReasonNoAddress:      20, // no NCP of the link could be opened
+	ReasonUserSilent:     8,  // LCP link failure: Echo-Request timeout
+	ReasonLoopback:       7,  // LCP negotiation failed: loopback
+	ReasonIdle:           4,  // idle timeout, as administered
+	ReasonSessionTimeout: 4,
+	ReasonLoginTimeout:   5, // FSM timeout
 }
 
 // Code is the reason's RFC 3145 PPP Disconnect Cause Code.

@@ -43,7 +43,9 @@ const (
 type session struct {
 	g     *Gateway
 	owner *owner
-	up    *uplink
+	up    *uplink     // nil in mode shared
+	sub   *subscriber // mode shared: PPP ends here
+	trunk *trunk      // the line of a session that users share
 	group *config.Lines
 	line  line.Line
 	info  line.Info
@@ -91,7 +93,11 @@ func (s *session) handle(now time.Time, ev event) {
 	case evLineUp:
 		s.lineUp(now)
 	case evFromUser:
-		s.fromUser(now, ev.buf)
+		if s.sub == nil {
+			s.fromUser(now, ev.buf)
+		} else {
+			s.fromSubscriber(now, ev.buf)
+		}
 		s.unheard.Add(-1)
 	case evFromAC:
 		s.fromAC(now, ev.buf)
@@ -115,6 +121,8 @@ func (s *session) handle(now time.Time, ev event) {
 	case evEnd:
 		e, _ := ev.aux.(ending)
 		s.teardown(now, e.reason, e.message)
+	case evAnswer, evTrunkUp, evTrunkDown:
+		s.subscriberEvent(now, ev)
 	}
 	s.publish()
 }
@@ -137,6 +145,9 @@ func (s *session) tick(now time.Time) {
 	if due(s.watch.at) {
 		s.watchTick(now)
 	}
+	if s.sub != nil && s.state == stateUp {
+		s.sub.tick(now)
+	}
 	s.publish()
 }
 
@@ -148,7 +159,18 @@ func (s *session) deadline() time.Time {
 			at = t
 		}
 	}
+	if s.sub != nil && s.state == stateUp {
+		at = earliest(at, s.sub.deadline())
+	}
 	return at
+}
+
+// earliest is the earlier of two times, of which zero is never.
+func earliest(a, b time.Time) time.Time {
+	if a.IsZero() || !b.IsZero() && b.Before(a) {
+		return b
+	}
+	return a
 }
 
 func (s *session) lineUp(now time.Time) {
@@ -157,6 +179,11 @@ func (s *session) lineUp(now time.Time) {
 		return // ended before it began
 	}
 	s.g.emit(Event{Time: now, Kind: EventLineUp, Line: s.info.Name, Message: s.info.Remote})
+	if s.sub != nil {
+		s.state = stateUp
+		s.sub.lineUp(now)
+		return
+	}
 	if s.group.FirstFrameTimeout > 0 {
 		s.firstFrameBy = now.Add(s.group.FirstFrameTimeout)
 	}
@@ -189,13 +216,18 @@ func (s *session) teardown(now time.Time, reason Reason, message string) {
 	s.ended = ending{reason: reason, message: message}
 	s.firstFrameBy, s.terminator.by, s.watch.at = time.Time{}, time.Time{}, time.Time{}
 
+	if s.sub != nil {
+		s.sub.close(now)
+	}
 	fwd := s.forward.Swap(nil)
 	s.dropHeld()
 	s.parting(fwd, reason)
 	s.closeDiscovery(now, message)
 	switch was {
 	case stateUp:
-		s.sessionDown(now)
+		if s.sub == nil {
+			s.sessionDown(now)
+		}
 	case stateDiscovering:
 		s.up.discovering.Add(-1)
 	}
@@ -204,7 +236,9 @@ func (s *session) teardown(now time.Time, reason Reason, message string) {
 		s.out.kill()
 		return
 	}
-	s.lastWords(reason, message)
+	if s.sub == nil {
+		s.lastWords(reason, message)
+	}
 	s.out.finish()
 	s.cutAt = now.Add(lastWordsWait)
 }
@@ -219,7 +253,7 @@ func (s *session) lineDown(now time.Time) {
 	s.out.kill()
 	s.g.forget(s)
 	s.g.count(s.ended.reason)
-	s.g.emit(Event{Time: now, Kind: EventLineDown, Line: s.info.Name, Uplink: s.up.cfg.Name,
+	s.g.emit(Event{Time: now, Kind: EventLineDown, Line: s.info.Name, Uplink: s.uplinkName(),
 		User: s.user(), Reason: s.ended.reason, Message: s.ended.message})
 	s.rewrite, s.snoop = nil, nil
 }
@@ -234,10 +268,24 @@ func lineError(err error) error {
 
 // user is the name the user gave to the ISP, as seen in passing.
 func (s *session) user() string {
+	if s.sub != nil {
+		return s.sub.shownName()
+	}
 	if s.snoop == nil {
 		return ""
 	}
 	return s.snoop.State().User
+}
+
+// uplinkName is the uplink, or in mode shared the session, that carries the line.
+func (s *session) uplinkName() string {
+	switch {
+	case s.sub == nil:
+		return s.up.cfg.Name
+	case s.sub.trunk != nil:
+		return s.sub.trunk.cfg.Name
+	}
+	return ""
 }
 
 // readLine carries what the user sends: control frames to the owner, data
@@ -246,24 +294,33 @@ func (s *session) readLine() {
 	in := new(batch) // it would escape from the stack, by the line's Read
 	for {
 		n, err := s.line.Read(in[:])
-		k := 0
-		fwd := s.forward.Load()
-		for _, b := range in[:n] {
-			if k > 0 && !s.passesUp(fwd, b) {
-				s.sendUp(fwd, in[:k]) // what came before it goes before it
-				k = 0
-			}
-			if s.upstream(fwd, b) {
-				in[k] = b
-				k++
-			}
+		if s.sub == nil {
+			s.readRelay(in[:n])
+		} else {
+			s.readShared(in[:n])
 		}
-		s.sendUp(fwd, in[:k])
 		if err != nil {
 			s.owner.post(event{s: s, kind: evLineDown, aux: lineError(err)})
 			return
 		}
 	}
+}
+
+// readRelay carries what one read gave.
+func (s *session) readRelay(in []*frame.Buf) {
+	k := 0
+	fwd := s.forward.Load()
+	for _, b := range in {
+		if k > 0 && !s.passesUp(fwd, b) {
+			s.sendUp(fwd, in[:k]) // what came before it goes before it
+			k = 0
+		}
+		if s.upstream(fwd, b) {
+			in[k] = b
+			k++
+		}
+	}
+	s.sendUp(fwd, in[:k])
 }
 
 // sendUp sends frames that upstream made ready, and puts them back.
@@ -290,13 +347,8 @@ func (s *session) upstream(fwd *forward, b *frame.Buf) bool {
 	case !ok:
 		s.stats.malformed.Add(1)
 	case !s.passesUp(fwd, b):
-		// One line may have only so many control frames under way, so that
-		// its flood fills no one else's inbox.
-		if s.unheard.Add(1) <= maxUnheard && s.owner.post(event{s: s, kind: evFromUser, buf: b}) {
-			return false
-		}
-		s.unheard.Add(-1)
-		s.stats.inboxFull.Add(1)
+		s.toOwner(b)
+		return false
 	case fwd == nil:
 		s.stats.notOpen.Add(1)
 	case !fwd.upstream(b):
@@ -306,6 +358,17 @@ func (s *session) upstream(fwd *forward, b *frame.Buf) bool {
 	}
 	b.Put()
 	return false
+}
+
+// toOwner hands the owner a control frame from the user. One line may have only so
+// many under way, so that its flood fills no one else's inbox.
+func (s *session) toOwner(b *frame.Buf) {
+	if s.unheard.Add(1) <= maxUnheard && s.owner.post(event{s: s, kind: evFromUser, buf: b}) {
+		return
+	}
+	s.unheard.Add(-1)
+	s.stats.inboxFull.Add(1)
+	b.Put()
 }
 
 // isEcho reports whether frame is an LCP Echo-Request or Echo-Reply. They change
@@ -330,9 +393,9 @@ func (s *session) passesDown(b *frame.Buf) bool {
 }
 
 // downstream carries one frame from the AC, which starts at its Protocol field.
-// It is called by the port's reader and never waits. If it is true the caller
-// has become the writer of the line and must call s.out.flush, soon.
-func (s *session) downstream(now time.Duration, b *frame.Buf) (mine bool) {
+// It is called by the port's reader and never waits. If it gives an outbox the
+// caller has become the writer of that line and must flush it, soon.
+func (s *session) downstream(now time.Duration, b *frame.Buf) *outbox {
 	p, _, ok := ppp.Split(b.Bytes())
 	switch {
 	case !ok:
@@ -343,6 +406,10 @@ func (s *session) downstream(now time.Duration, b *frame.Buf) (mine bool) {
 	case s.forward.Load() == nil:
 		s.stats.downNotOpen.Add(1)
 		b.Put()
+	case s.trunk != nil:
+		s.stats.downFrames.Add(1)
+		s.stats.downOctets.Add(uint64(b.Len()))
+		return s.trunk.downstream(now, b)
 	default:
 		n := b.Len()
 		ok, mine := s.out.push(now, b)
@@ -350,9 +417,11 @@ func (s *session) downstream(now time.Duration, b *frame.Buf) (mine bool) {
 			s.stats.downFrames.Add(1)
 			s.stats.downOctets.Add(uint64(n))
 		}
-		return mine
+		if mine {
+			return &s.out
+		}
 	}
-	return false
+	return nil
 }
 
 // notify tells the owner of something from the port, without waiting, and

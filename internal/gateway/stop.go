@@ -84,6 +84,9 @@ func (g *Gateway) closeAll() {
 	for _, l := range g.listeners {
 		l.Close()
 	}
+	if err := g.shared.close(); err != nil {
+		g.log.Error("leases are not kept", "err", err)
+	}
 	if err := g.journal.close(); err != nil {
 		g.journalFailed(err)
 	}

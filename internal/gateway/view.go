@@ -13,6 +13,7 @@ import (
 // and made into text only for whoever asks.
 type view struct {
 	state   state
+	uplink  string
 	phase   ppp.Phase
 	since   time.Time
 	sid     uint16 // 0: no session yet
@@ -33,13 +34,19 @@ func (s *session) publish() {
 	if s.snoop != nil {
 		st = s.snoop.State()
 	}
+	if s.sub != nil {
+		st.Phase, st.User = s.sub.link.Phase(), s.sub.shownName()
+	}
 	if !s.changed && st.Phase == s.shownPhase && st.User == s.shownUser {
 		return
 	}
 	s.changed, s.shownPhase, s.shownUser = false, st.Phase, st.User
 	v := &view{
-		state: s.state, phase: st.Phase, since: s.since, message: s.message,
+		state: s.state, uplink: s.uplinkName(), phase: st.Phase, since: s.since, message: s.message,
 		user: st.User, auth: st.Auth, address: st.Address, peer: st.Peer, dns: st.DNS,
+	}
+	if s.sub != nil {
+		s.sub.show(v)
 	}
 	if s.ended.message != "" {
 		v.message = s.ended.message
@@ -62,7 +69,7 @@ func (s *session) lineInfo() LineInfo {
 	}
 	i := LineInfo{
 		Name: s.info.Name, Group: s.info.Group, Kind: s.info.Kind, Remote: s.info.Remote,
-		State: v.state.String(), Phase: v.phase.String(), Since: v.since, Uplink: s.up.cfg.Name, Message: v.message,
+		State: v.state.String(), Phase: v.phase.String(), Since: v.since, Uplink: v.uplink, Message: v.message,
 		SetUp: v.setUp, User: v.user, Auth: v.auth, Address: text(v.address), Peer: text(v.peer),
 		DNS: []string{}, VLANs: []uint16{},
 		Line: s.line.Counters(), Session: s.statistics(),
@@ -75,6 +82,12 @@ func (s *session) lineInfo() LineInfo {
 		if a.IsValid() {
 			i.DNS = append(i.DNS, a.String())
 		}
+	}
+	switch {
+	case s.sub != nil:
+		i.Dropped = s.sub.drops.values()
+	case s.trunk != nil:
+		i.Dropped = s.trunk.drops.values()
 	}
 	send, recv := s.line.Params()
 	i.SendACCM, i.RecvACCM, i.PFC, i.ACFC = send.ACCM, recv, send.PFC, send.ACFC

@@ -1,0 +1,291 @@
+package gateway
+
+import (
+	"fmt"
+	"net/netip"
+	"os"
+	"strings"
+	"sync"
+	"sync/atomic"
+
+	"tributary/internal/aaa"
+	"tributary/internal/config"
+	"tributary/internal/pool"
+	"tributary/ppp"
+)
+
+// shared is everything of mode shared that is not one user's: the sessions that
+// users share, the addresses they get, and who they may be.
+type shared struct {
+	g        *Gateway
+	trunks   map[string]*trunk
+	pools    map[string]*addressPool
+	groups   map[string]*sharedGroup
+	routes   routes
+	tally    aaa.Tally
+	verifier *aaa.Verifier
+	store    *pool.Store
+}
+
+// sharedGroup is a group of lines whose users share sessions.
+type sharedGroup struct {
+	shared *shared
+	name   string
+	cfg    *config.Shared
+	auth   []ppp.AuthMethod
+	users  atomic.Pointer[aaa.Users]
+	pool   *addressPool
+	trunks []*trunk
+
+	mu      sync.Mutex
+	waiting map[*session]struct{} // for a session that is up
+}
+
+// addressPool is a pool with its name.
+type addressPool struct {
+	cfg  *config.Pool
+	pool *pool.Pool
+}
+
+// gateway is our address towards users; the zero Addr: the session's own.
+func (p *addressPool) gateway() netip.Addr { return p.cfg.Gateway }
+
+// gatewayOf is the same, or the session's own.
+func (p *addressPool) gatewayOf(t *trunk) (a netip.Addr) {
+	if p != nil {
+		a = p.gateway()
+	}
+	if t == nil || a.IsValid() {
+		return a
+	}
+	if st := t.state.Load(); st != nil {
+		return st.local
+	}
+	return a
+}
+
+// Bounds of the logins under way.
+const (
+	verifyWorkers = 2
+	verifyQueue   = 1024
+)
+
+// openShared opens what groups in mode shared need, if there are any.
+func (g *Gateway) openShared() error {
+	sh := &shared{
+		g: g, trunks: make(map[string]*trunk), pools: make(map[string]*addressPool), groups: make(map[string]*sharedGroup),
+		verifier: aaa.NewVerifier(verifyWorkers, verifyQueue),
+	}
+	g.shared = sh
+	if len(g.cfg.Sessions) == 0 {
+		return nil
+	}
+	if g.cfg.StateDir != "" {
+		var err error
+		if sh.store, err = pool.OpenStore(g.cfg.StateDir, func(err error) { g.log.Error("leases are not kept", "err", err) }); err != nil {
+			return err
+		}
+	}
+	for i := range g.cfg.Sessions {
+		c := &g.cfg.Sessions[i]
+		secret, err := readSecret(c.PasswordFile)
+		if err != nil {
+			return fmt.Errorf("sessions %s: %w", c.Name, err)
+		}
+		up := g.uplink(c.Uplink)
+		if up == nil {
+			return fmt.Errorf("sessions %s: there is no uplink %q", c.Name, c.Uplink)
+		}
+		sh.trunks[c.Name] = newTrunk(g, c, up, secret)
+	}
+	if err := sh.openGroups(); err != nil {
+		return err
+	}
+	for name, t := range sh.trunks {
+		if sh.used(t) {
+			g.listeners = append(g.listeners, groupListener{t, &t.group, t.up})
+		} else {
+			g.log.Warn("no lines use the session; it is not dialled", "session", name)
+		}
+	}
+	return nil
+}
+
+func (sh *shared) used(t *trunk) bool {
+	for _, g := range sh.groups {
+		for _, other := range g.trunks {
+			if other == t {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+func (sh *shared) openGroups() error {
+	var fixed []netip.Addr
+	for i := range sh.g.cfg.Lines {
+		l := &sh.g.cfg.Lines[i]
+		if l.Shared == nil {
+			continue
+		}
+		g := &sharedGroup{shared: sh, name: l.Name, cfg: l.Shared, auth: methods(l.Shared.Auth), waiting: make(map[*session]struct{})}
+		if l.Shared.Users != "" {
+			users, err := aaa.Load(l.Shared.Users)
+			if err != nil {
+				return fmt.Errorf("lines %s: %w", l.Name, err)
+			}
+			g.users.Store(users)
+			fixed = append(fixed, users.Fixed()...)
+		}
+		for _, name := range l.Shared.Sessions {
+			t := sh.trunks[name]
+			if t == nil {
+				return fmt.Errorf("lines %s: there is no session %q", l.Name, name)
+			}
+			g.trunks = append(g.trunks, t)
+		}
+		sh.groups[l.Name] = g
+	}
+	for i := range sh.g.cfg.Pools {
+		c := &sh.g.cfg.Pools[i]
+		pc := pool.Config{Name: c.Name, Prefix: c.Prefix, Fixed: fixed, Store: sh.store}
+		for _, r := range c.Exclude {
+			pc.Exclude = append(pc.Exclude, pool.Range(r))
+		}
+		if c.Gateway.IsValid() {
+			pc.Exclude = append(pc.Exclude, pool.Range{First: c.Gateway, Last: c.Gateway})
+		}
+		p, err := pool.New(pc)
+		if err != nil {
+			return fmt.Errorf("pools %s: %w", c.Name, err)
+		}
+		sh.pools[c.Name] = &addressPool{c, p}
+		sh.routes.addPrefix(c.Prefix)
+	}
+	for i := range sh.g.cfg.Lines {
+		l := &sh.g.cfg.Lines[i]
+		if g := sh.groups[l.Name]; g != nil {
+			if g.pool = sh.pools[l.Shared.Pool]; g.pool == nil {
+				return fmt.Errorf("lines %s: there is no pool %q", l.Name, l.Shared.Pool)
+			}
+			if err := g.checkPools(); err != nil {
+				return fmt.Errorf("lines %s: %w", l.Name, err)
+			}
+		}
+	}
+	return nil
+}
+
+// checkPools: a user's own pool must be there before he dials in.
+func (g *sharedGroup) checkPools() error {
+	users := g.users.Load()
+	if users == nil {
+		return nil
+	}
+	for u := range users.All() {
+		if u.Pool != "" && g.shared.pools[u.Pool] == nil {
+			return fmt.Errorf("%s: user %s: there is no pool %q", g.cfg.Users, u.Name, u.Pool)
+		}
+	}
+	return nil
+}
+
+// close lets go of what openShared opened.
+func (sh *shared) close() error {
+	if sh == nil {
+		return nil
+	}
+	sh.verifier.Close()
+	if sh.store == nil {
+		return nil
+	}
+	return sh.store.Close()
+}
+
+// readSecret reads a password file: its first line. What others can read is no secret.
+func readSecret(path string) (string, error) {
+	if path == "" {
+		return "", nil
+	}
+	st, err := os.Stat(path)
+	if err != nil {
+		return "", err
+	}
+	if st.Mode().Perm()&0o037 != 0 {
+		return "", fmt.Errorf("%s can be read or written by others (mode %04o): chmod 600 %s", path, st.Mode().Perm(), path)
+	}
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return "", err
+	}
+	secret, _, _ := strings.Cut(string(text), "\n")
+	secret = strings.TrimSuffix(secret, "\r")
+	if secret == "" {
+		return "", fmt.Errorf("%s: its first line, the password, is empty", path)
+	}
+	return secret, nil
+}
+
+// poolOf is where a user's address comes from.
+func (g *sharedGroup) poolOf(u *aaa.User) *addressPool {
+	if u != nil && u.Pool != "" {
+		if p := g.shared.pools[u.Pool]; p != nil {
+			return p
+		}
+	}
+	return g.pool
+}
+
+// limits are the times that a user may stay: his own, else the group's.
+func (g *sharedGroup) limits(u *aaa.User) aaa.Limits {
+	l := aaa.Limits{Session: g.cfg.SessionTimeout, Idle: g.cfg.IdleTimeout}
+	if u == nil {
+		return l
+	}
+	if u.Limits.Session > 0 {
+		l.Session = u.Limits.Session
+	}
+	if u.Limits.Idle > 0 {
+		l.Idle = u.Limits.Idle
+	}
+	return l
+}
+
+// anyUp is a session of the group's that is up, nil if none is.
+func (g *sharedGroup) anyUp() *trunk {
+	for _, t := range g.trunks {
+		if t.state.Load() != nil {
+			return t
+		}
+	}
+	return nil
+}
+
+func (g *sharedGroup) wait(s *session) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.waiting[s] = struct{}{}
+}
+
+func (g *sharedGroup) unwait(s *session) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	delete(g.waiting, s)
+}
+
+// trunkUp tells those who wait for a session that one is up.
+func (sh *shared) trunkUp() {
+	for _, g := range sh.groups {
+		g.mu.Lock()
+		var all []*session
+		for s := range g.waiting {
+			all = append(all, s)
+		}
+		clear(g.waiting)
+		g.mu.Unlock()
+		for _, s := range all {
+			s.owner.post(event{s: s, kind: evTrunkUp})
+		}
+	}
+}

@@ -1,0 +1,473 @@
+package gateway
+
+import (
+	"net/netip"
+	"sync/atomic"
+	"time"
+
+	"tributary/hdlc"
+	"tributary/internal/aaa"
+	"tributary/internal/config"
+	"tributary/internal/frame"
+	"tributary/internal/ip"
+	"tributary/ppp"
+)
+
+// subscriber is the user of a line in mode shared: PPP ends here. The session's
+// owner alone touches it, but for path and what is atomic.
+type subscriber struct {
+	s     *session
+	group *sharedGroup
+	link  *ppp.Link
+
+	user    *aaa.User // who was authenticated; nil for anyone
+	counted bool      // in the tally of his sessions
+	name    string
+	method  ppp.AuthMethod
+
+	peerMRU   int    // of his LCP; 0 before it has opened
+	asked     uint32 // the AddressRequest that waits for a trunk, 0 if none does
+	askedName string
+	wish      netip.Addr
+	pool      *addressPool
+	local     netip.Addr // our address towards him
+	addr      netip.Addr // his
+	trunk     *trunk
+
+	path     atomic.Pointer[path] // nil while no packet may pass
+	up, down policer
+	icmp     ip.Bucket
+	drops    subscriberDrops
+
+	began   time.Time
+	loginBy time.Time
+	endAt   time.Time // of the time that he may stay
+	idleAt  time.Time // the next look whether he is idle
+	idle    time.Duration
+	frames  uint64 // his at the last look
+}
+
+// path is how a user's packets travel: what readers need, in one value that does
+// not change.
+type path struct {
+	trunk *trunk
+	addr  uint32
+	local uint32 // our address towards him
+	mtu   int    // of IP packets to him
+	among config.UserToUser
+}
+
+// subscriberDrops counts packets of one user that were not forwarded, upstream.
+type subscriberDrops struct {
+	spoofed, malformed, unknownProtocol, notOpen atomic.Uint64
+	expired, tooBig, prohibited, translated      atomic.Uint64
+	policed, policedDown, noBuffer               atomic.Uint64
+}
+
+// dummyAddr is our address towards users where none is configured and no session is
+// up yet. RFC 7600 section 4.8: "192.0.0.8/32 [is] an IPv4 dummy address". Nobody
+// sends to it but for a ping.
+var dummyAddr = netip.AddrFrom4([4]byte{192, 0, 0, 8})
+
+func (d *subscriberDrops) values() map[string]uint64 {
+	return map[string]uint64{
+		"spoofed": d.spoofed.Load(), "malformed": d.malformed.Load(), "unknown_protocol": d.unknownProtocol.Load(), "not_open": d.notOpen.Load(),
+		"expired": d.expired.Load(), "too_big": d.tooBig.Load(), "prohibited": d.prohibited.Load(), "nat": d.translated.Load(),
+		"policed_up": d.policed.Load(), "policed_down": d.policedDown.Load(), "no_buffer": d.noBuffer.Load(),
+	}
+}
+
+func newSubscriber(s *session, g *sharedGroup) *subscriber {
+	u := &subscriber{s: s, group: g}
+	c := g.cfg
+	local := g.pool.gatewayOf(g.anyUp())
+	if !local.IsValid() {
+		local = dummyAddr
+	}
+	u.local = local
+	u.link = ppp.NewLink(ppp.LinkConfig{
+		Async: true, ACCM: s.info.ACCM, PFC: true, ACFC: true,
+		MRU: c.MTU, MaxMRU: c.MTU,
+		Auth: g.auth, SystemName: s.g.hostname,
+		IPv4:         &ppp.IPv4Config{Local: local, AssignPeer: true},
+		EchoInterval: c.UserEcho.Interval, EchoFailures: c.UserEcho.Failures,
+		Random: s.g.random,
+	})
+	return u
+}
+
+// lineUp begins PPP: the gateway is the one to speak first as well as the user.
+func (u *subscriber) lineUp(now time.Time) {
+	u.began = now
+	if t := u.group.cfg.LoginTimeout; t > 0 {
+		u.loginBy = now.Add(t)
+	}
+	u.link.Open(now)
+	u.link.Up(now)
+	u.drain(now)
+}
+
+func (u *subscriber) input(now time.Time, b *frame.Buf) {
+	u.link.Input(now, b.Bytes())
+	u.drain(now)
+}
+
+func (u *subscriber) deadline() time.Time {
+	at := u.link.Deadline()
+	for _, t := range [...]time.Time{u.loginBy, u.endAt, u.idleAt} {
+		if !t.IsZero() && (at.IsZero() || t.Before(at)) {
+			at = t
+		}
+	}
+	return at
+}
+
+func (u *subscriber) tick(now time.Time) {
+	due := func(t time.Time) bool { return !t.IsZero() && !now.Before(t) }
+	if due(u.link.Deadline()) {
+		u.link.Tick(now)
+		u.drain(now)
+	}
+	switch {
+	case due(u.loginBy):
+		u.loginBy = time.Time{}
+		why := ""
+		if u.asked != 0 {
+			why = "no session with the ISP is up"
+		}
+		u.s.teardown(now, ReasonLoginTimeout, why)
+	case due(u.endAt):
+		u.endAt = time.Time{}
+		u.s.teardown(now, ReasonSessionTimeout, "")
+	case due(u.idleAt):
+		u.lookIdle(now)
+	}
+}
+
+// lookIdle ends a session whose user has sent nothing for too long.
+func (u *subscriber) lookIdle(now time.Time) {
+	if n := u.s.stats.upFrames.Load(); n != u.frames {
+		u.frames, u.idleAt = n, now.Add(u.idle)
+		return
+	}
+	u.idleAt = time.Time{}
+	u.s.teardown(now, ReasonIdle, "")
+}
+
+// drain does what the Link asks for.
+func (u *subscriber) drain(now time.Time) {
+	for out, ok := u.link.Next(); ok; out, ok = u.link.Next() {
+		switch out := out.(type) {
+		case ppp.SendFrame:
+			u.s.toUser(out.Frame)
+		case ppp.Params:
+			u.s.line.SetParams(hdlc.Params{ACCM: out.Line.SendACCM, PFC: out.Line.SendPFC, ACFC: out.Line.SendACFC}, out.Line.RecvACCM)
+			u.peerMRU = out.SendMRU
+		case ppp.AuthRequest:
+			u.authenticate(now, out)
+		case ppp.Authenticated:
+			u.name, u.method, u.s.changed = out.Name, out.Method, true
+		case ppp.AddressRequest:
+			u.asked, u.askedName, u.wish = out.ID, out.Name, out.Asked
+			u.assign(now)
+		case ppp.NetworkUp:
+			u.networkUp(now)
+		case ppp.NetworkDown:
+			u.networkDown(now)
+		case ppp.LCPDown:
+			u.letGo()
+		case ppp.Finished:
+			u.finished(now, out)
+		}
+	}
+}
+
+// mtu is how large a packet to the user may be.
+func (u *subscriber) mtu() int {
+	if u.peerMRU <= 0 {
+		return u.group.cfg.MTU
+	}
+	return min(u.group.cfg.MTU, u.peerMRU)
+}
+
+// authenticate asks who the user is; the answer is an event.
+func (u *subscriber) authenticate(now time.Time, r ppp.AuthRequest) {
+	r.Challenge, r.Response = append([]byte(nil), r.Challenge...), append([]byte(nil), r.Response...)
+	s := u.s
+	ok := u.group.shared.verifier.Verify(u.group.users.Load(), r, func(res aaa.Result) {
+		s.owner.post(event{s: s, kind: evAnswer, aux: authAnswer{r.ID, r.Name, res}})
+	})
+	if !ok {
+		u.link.AuthResult(now, r.ID, false, "busy, try again")
+		s.g.log.Warn("too many logins at once", "line", s.info.Name)
+	}
+}
+
+// authAnswer is what the users file says of an AuthRequest.
+type authAnswer struct {
+	id     uint32
+	name   string
+	result aaa.Result
+}
+
+func (u *subscriber) answer(now time.Time, a authAnswer) {
+	r := a.result
+	why := string(r.Reason)
+	if r.OK && !u.counted {
+		if u.group.shared.tally.Begin(r.User) {
+			u.user, u.counted = r.User, true
+		} else {
+			r.OK, r.Message, why = false, "too many sessions", "has as many sessions as he may have"
+		}
+	}
+	if !r.OK {
+		u.s.authFailed, u.s.message = true, why
+		u.s.g.emit(Event{Time: now, Kind: EventAuthFailed, Line: u.s.info.Name, User: ppp.Printable([]byte(a.name)), Message: why})
+	} else {
+		u.s.authFailed, u.s.message = false, ""
+	}
+	u.link.AuthResult(now, a.id, r.OK, r.Message)
+	u.drain(now)
+}
+
+// assign answers the AddressRequest, once there is a session for the user's
+// packets to travel on.
+func (u *subscriber) assign(now time.Time) {
+	if u.asked == 0 || u.trunk == nil && !u.chooseTrunk() {
+		u.group.wait(u.s)
+		return
+	}
+	u.pool = u.group.poolOf(u.user)
+	var fixed netip.Addr
+	if u.user != nil {
+		fixed = u.user.Address
+	}
+	addr, err := u.pool.pool.Take(u.askedName, u.wish, fixed)
+	id := u.asked
+	u.asked = 0
+	var a ppp.Assignment
+	if err != nil {
+		u.s.message = err.Error()
+		u.s.g.log.Warn("no address for a user", "line", u.s.info.Name, "user", u.askedName, "pool", u.pool.cfg.Name, "err", err)
+		u.s.g.emit(Event{Time: now, Kind: EventNoAddress, Line: u.s.info.Name, User: u.askedName, Message: err.Error()})
+	} else {
+		u.addr = addr
+		a = ppp.Assignment{Peer: addr, DNS: u.dns()}
+	}
+	u.link.Address(now, id, a)
+}
+
+// dns is the name servers a user is told of: the configuration's, else the ISP's.
+func (u *subscriber) dns() (d [2]netip.Addr) {
+	n := 0
+	for _, a := range u.group.cfg.DNS {
+		if a.Is4() && n < len(d) {
+			d[n] = a
+			n++
+		}
+	}
+	if n > 0 {
+		return d
+	}
+	if st := u.trunk.state.Load(); st != nil {
+		return st.dns
+	}
+	return d
+}
+
+// chooseTrunk takes the session with the most room of those that are up.
+func (u *subscriber) chooseTrunk() bool {
+	tried := make(map[*trunk]bool)
+	for {
+		var best *trunk
+		room := 0
+		for _, t := range u.group.trunks {
+			if free := t.free(); !tried[t] && t.state.Load() != nil && free > room {
+				best, room = t, free
+			}
+		}
+		if best == nil {
+			return false
+		}
+		if best.join(u.s) {
+			u.trunk = best
+			return true
+		}
+		tried[best] = true // somebody was faster
+	}
+}
+
+// networkUp opens the data path.
+func (u *subscriber) networkUp(now time.Time) {
+	if u.trunk == nil || !u.addr.IsValid() {
+		return
+	}
+	if !u.s.g.shared.routes.set(ip.Addr4(u.addr), u.s) {
+		u.s.teardown(now, ReasonLocalLimits, "the address "+u.addr.String()+" is another line's")
+		return
+	}
+	u.loginBy = time.Time{}
+	limits := u.group.limits(u.user)
+	if limits.Session > 0 && u.endAt.IsZero() {
+		u.endAt = u.began.Add(limits.Session)
+	}
+	if u.idle = limits.Idle; u.idle > 0 {
+		u.frames, u.idleAt = u.s.stats.upFrames.Load(), now.Add(u.idle)
+	}
+	if u.user != nil {
+		u.up.set(u.user.Rate.Up)
+		u.down.set(u.user.Rate.Down)
+	}
+	u.publishPath()
+	u.s.changed, u.s.authFailed = true, false
+	u.s.g.emit(Event{Time: now, Kind: EventNetworkUp, Line: u.s.info.Name, Uplink: u.trunk.cfg.Name, User: u.shownName(), Message: u.addr.String()})
+}
+
+func (u *subscriber) publishPath() {
+	st := u.trunk.state.Load()
+	if st == nil {
+		return
+	}
+	u.path.Store(&path{trunk: u.trunk, addr: ip.Addr4(u.addr), local: ip.Addr4(u.local), mtu: u.mtu(), among: u.group.cfg.UserToUser})
+}
+
+func (u *subscriber) networkDown(time.Time) {
+	u.path.Store(nil)
+	u.idleAt, u.s.changed = time.Time{}, true
+	if u.addr.IsValid() {
+		u.s.g.shared.routes.clear(ip.Addr4(u.addr), u.s)
+	}
+}
+
+// letGo gives back what an open link had.
+func (u *subscriber) letGo() {
+	u.networkDown(time.Time{})
+	u.asked = 0
+	u.group.unwait(u.s)
+	if u.trunk != nil {
+		if st := u.trunk.state.Load(); st != nil && st.nat != nil && u.addr.IsValid() {
+			st.nat.Drop(clock(), ip.Addr4(u.addr))
+		}
+		u.trunk.leave(u.s)
+		u.trunk = nil
+	}
+	if u.addr.IsValid() {
+		u.pool.pool.Release(u.addr)
+		u.addr = netip.Addr{}
+	}
+	if u.counted {
+		u.group.shared.tally.End(u.user)
+		u.counted, u.user = false, nil
+	}
+}
+
+// trunkUp may be what an AddressRequest has waited for.
+func (u *subscriber) trunkUp(now time.Time) {
+	if u.asked != 0 {
+		u.assign(now)
+		u.drain(now)
+	}
+}
+
+// trunkDown moves the user to another session, or hangs him up.
+func (u *subscriber) trunkDown(now time.Time, t *trunk) {
+	if u.trunk != t {
+		return
+	}
+	open := u.path.Swap(nil) != nil
+	if u.group.cfg.OnSessionLoss == config.LossMove {
+		u.trunk.leave(u.s)
+		u.trunk = nil
+		if u.chooseTrunk() {
+			if open {
+				u.publishPath()
+			}
+			u.s.changed = true
+			u.s.g.emit(Event{Time: now, Kind: EventMoved, Line: u.s.info.Name, Uplink: u.trunk.cfg.Name, User: u.shownName(), Message: "from " + t.cfg.Name})
+			return
+		}
+	}
+	u.s.teardown(now, ReasonTrunkDown, t.cfg.Name)
+}
+
+// finished is the Link's end, whichever side brought it about.
+func (u *subscriber) finished(now time.Time, f ppp.Finished) {
+	reason, ok := linkReasons[f.Reason]
+	if !ok {
+		reason = ReasonUserTerm
+	}
+	message := f.Message
+	if message == "" {
+		message = u.s.message
+	}
+	u.s.teardown(now, reason, message)
+}
+
+// linkReasons are the ends of PPP in the gateway's words.
+var linkReasons = map[ppp.Reason]Reason{
+	ppp.ReasonPeerTerminated: ReasonUserTerm,
+	ppp.ReasonNoAnswer:       ReasonFirstFrame,
+	ppp.ReasonNotConverging:  ReasonNoLCP,
+	ppp.ReasonLoopback:       ReasonLoopback,
+	ppp.ReasonEchoTimeout:    ReasonUserSilent,
+	ppp.ReasonAuthRefused:    ReasonAuthFailed,
+	ppp.ReasonAuthFailed:     ReasonAuthFailed,
+	ppp.ReasonAuthTimedOut:   ReasonAuthFailed,
+	ppp.ReasonNoAddress:      ReasonNoAddress,
+	ppp.ReasonNoNetwork:      ReasonNoAddress,
+}
+
+// close is the subscriber's part of teardown: PPP says good-bye, unless it has.
+func (u *subscriber) close(now time.Time) {
+	u.link.Close(now)
+	for out, ok := u.link.Next(); ok; out, ok = u.link.Next() {
+		if f, ok := out.(ppp.SendFrame); ok && !u.s.lineGone {
+			u.s.toUser(f.Frame)
+		}
+	}
+	u.link.Down(now)
+	for _, ok := u.link.Next(); ok; _, ok = u.link.Next() {
+	}
+	u.loginBy, u.endAt = time.Time{}, time.Time{}
+	u.letGo()
+}
+
+// shownName is the user as the operator sees him.
+func (u *subscriber) shownName() string { return ppp.Printable([]byte(u.name)) }
+
+// show is what the operator sees of the user.
+func (u *subscriber) show(v *view) {
+	v.auth, v.address, v.peer = "", u.addr, u.local
+	if u.method != ppp.AuthNone {
+		v.auth = u.method.String()
+	}
+}
+
+// fromSubscriber is a control frame from a user whose PPP ends here.
+func (s *session) fromSubscriber(now time.Time, b *frame.Buf) {
+	if s.state == stateUp {
+		s.sub.input(now, b)
+	} else {
+		s.stats.notOpen.Add(1)
+	}
+	b.Put()
+}
+
+// subscriberEvent is what only sessions in mode shared are told.
+func (s *session) subscriberEvent(now time.Time, ev event) {
+	if s.sub == nil || s.state != stateUp {
+		return
+	}
+	switch ev.kind {
+	case evAnswer:
+		if a, ok := ev.aux.(authAnswer); ok {
+			s.sub.answer(now, a)
+		}
+	case evTrunkUp:
+		s.sub.trunkUp(now)
+	case evTrunkDown:
+		if t, ok := ev.aux.(*trunk); ok {
+			s.sub.trunkDown(now, t)
+		}
+	}
+}

@@ -1,0 +1,304 @@
+package gateway
+
+import (
+	"net/netip"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"tributary/internal/config"
+	"tributary/internal/ip"
+	"tributary/internal/line"
+	"tributary/internal/nat"
+	"tributary/ppp"
+)
+
+// trunk is one PPPoE session that many users share: kept up from the start of the
+// gateway to its end. It is a listener as well: of its own line, which comes up
+// again whenever it has gone down, after a wait that grows.
+type trunk struct {
+	g      *Gateway
+	cfg    *config.Session
+	up     *uplink
+	group  config.Lines // what its line is to the rest of the gateway
+	secret string
+
+	state    atomic.Pointer[trunkState] // nil while no packet may pass
+	session  atomic.Pointer[session]    // of the line
+	drops    trunkDrops
+	errors   ip.ErrorLimit
+	icmp     ip.Bucket
+	stop     chan struct{}
+	stopOnce sync.Once
+
+	last   *trunkLine // Accept's
+	wait   time.Duration
+	worked atomic.Bool // the last line's network phase was open
+
+	mu      sync.Mutex
+	members map[*session]struct{} // users whose packets travel here
+}
+
+// trunkState is what users' packets need of a trunk that is up. It does not change.
+type trunkState struct {
+	session *session
+	local   netip.Addr
+	addr    uint32 // local, as a number
+	dns     [2]netip.Addr
+	mtu     int      // of IP packets
+	nat     *nat.NAT // nil: users have addresses that the ISP routes here
+	done    chan struct{}
+}
+
+// trunkDrops counts packets of a trunk that were not forwarded, downstream.
+type trunkDrops struct {
+	notOpen, malformed, unknownProtocol atomic.Uint64
+	noUser                              atomic.Uint64 // for an address that nobody has
+	expired, tooBig, noBuffer           atomic.Uint64
+	translated                          atomic.Uint64 // NAT refused it; its own counters say why
+}
+
+func (d *trunkDrops) values() map[string]uint64 {
+	return map[string]uint64{
+		"not_open": d.notOpen.Load(), "malformed": d.malformed.Load(), "unknown_protocol": d.unknownProtocol.Load(),
+		"no_user": d.noUser.Load(), "expired": d.expired.Load(), "too_big": d.tooBig.Load(), "no_buffer": d.noBuffer.Load(),
+		"nat": d.translated.Load(),
+	}
+}
+
+// ICMP errors: a router's share, and one user's.
+var (
+	icmpRate  = ip.Rate{Every: time.Millisecond, Burst: 100}
+	icmpShare = ip.Rate{Every: 50 * time.Millisecond, Burst: 10}
+)
+
+// maxDialRequests is how often a trunk's LCP asks: the first goes out while
+// discovery may still be looking for an AC.
+const maxDialRequests = 40
+
+func newTrunk(g *Gateway, cfg *config.Session, up *uplink, secret string) *trunk {
+	return &trunk{
+		g: g, cfg: cfg, up: up, secret: secret, stop: make(chan struct{}),
+		group: config.Lines{
+			Name: "session", Mode: config.ModeRelay, Uplink: cfg.Uplink, Open: config.OpenConnect,
+			Queue: config.Queue{Frames: trunkQueue, Delay: time.Second},
+		},
+		errors:  ip.ErrorLimit{All: icmpRate, Share: icmpShare},
+		members: make(map[*session]struct{}),
+	}
+}
+
+// Accept waits until the line it yielded before is closed, and then a while.
+func (t *trunk) Accept() (line.Line, error) {
+	if t.last != nil {
+		select {
+		case <-t.last.done:
+		case <-t.stop:
+			return nil, line.ErrClosed
+		}
+		if t.worked.Swap(false) {
+			t.wait = 0
+		}
+		t.wait = min(max(2*t.wait, t.cfg.Redial.Min), t.cfg.Redial.Max)
+		t.g.log.Warn("the session is down; it is dialled again", "session", t.cfg.Name, "in", t.wait)
+		// Jitter: the sessions of many gateways must not dial in step.
+		pause := time.NewTimer(t.wait + time.Duration(t.g.jitter(int64(t.wait)/4+1)))
+		defer pause.Stop()
+		select {
+		case <-pause.C:
+		case <-t.stop:
+			return nil, line.ErrClosed
+		}
+	}
+	t.last = newTrunkLine(line.Info{Name: "session/" + t.cfg.Name, Group: t.group.Name, Kind: "session", Remote: t.cfg.Uplink}, t.g.pool)
+	ln := t.last
+	t.g.readers.Go(func() { t.client(ln) })
+	return ln, nil
+}
+
+// Close stops dialling. The line that is up is ended like all others.
+func (t *trunk) Close() error {
+	t.stopOnce.Do(func() { close(t.stop) })
+	return nil
+}
+
+// Addr is what it is for the log.
+func (t *trunk) Addr() string { return "session/" + t.cfg.Name }
+
+func (t *trunk) linkConfig() ppp.LinkConfig {
+	c := ppp.LinkConfig{
+		MRU: t.up.maxPayload, MaxMRU: t.up.maxPayload,
+		IPv4:         &ppp.IPv4Config{AskDNS: true},
+		EchoInterval: t.up.cfg.Echo.Interval, EchoFailures: t.up.cfg.Echo.Failures,
+		MaxConfigure: maxDialRequests, Random: t.g.random,
+	}
+	if t.cfg.User != "" {
+		c.Name, c.Secret, c.Accept = t.cfg.User, t.secret, methods(t.cfg.Auth)
+	}
+	return c
+}
+
+// client owns the PPP of one line's life.
+func (t *trunk) client(ln *trunkLine) {
+	defer ln.drain()
+	defer ln.Close()
+	link := ppp.NewLink(t.linkConfig())
+	timer := time.NewTimer(time.Hour)
+	defer timer.Stop()
+	mtu := 0
+	drain := func(now time.Time) {
+		for out, ok := link.Next(); ok; out, ok = link.Next() {
+			switch out := out.(type) {
+			case ppp.SendFrame:
+				ln.send(out.Frame)
+			case ppp.Params:
+				mtu = out.SendMRU
+			case ppp.NetworkUp:
+				t.networkUp(now, out, mtu)
+			case ppp.NetworkDown:
+				t.networkDown(now)
+			case ppp.Finished:
+				t.g.log.Warn("PPP of the session has ended", "session", t.cfg.Name, "reason", out.Reason, "message", out.Message)
+				ln.Close()
+			}
+		}
+		at := link.Deadline()
+		if at.IsZero() {
+			timer.Stop()
+			return
+		}
+		timer.Reset(time.Until(at))
+	}
+	now := time.Now()
+	link.Open(now)
+	link.Up(now)
+	drain(now)
+	for {
+		select {
+		case b := <-ln.fromAC:
+			now := time.Now()
+			link.Input(now, b.Bytes())
+			b.Put()
+			drain(now)
+		case <-timer.C:
+			now := time.Now()
+			link.Tick(now)
+			drain(now)
+		case <-ln.done:
+			now := time.Now()
+			link.Down(now)
+			drain(now)
+			return
+		}
+	}
+}
+
+// networkUp lets users' packets pass.
+func (t *trunk) networkUp(now time.Time, n ppp.NetworkUp, mtu int) {
+	if t.cfg.MTU > 0 {
+		mtu = min(mtu, t.cfg.MTU)
+	}
+	st := &trunkState{session: t.session.Load(), local: n.Local, addr: ip.Addr4(n.Local), dns: n.DNS, mtu: mtu, done: make(chan struct{})}
+	if t.cfg.NAT {
+		var err error
+		st.nat, err = nat.New(nat.Config{
+			External: n.Local, BlockSize: t.cfg.NATPorts.Block, BlocksPerUser: t.cfg.NATPorts.Blocks, OnBlock: t.logBlock,
+		})
+		if err != nil {
+			t.g.log.Error("the session cannot be shared", "session", t.cfg.Name, "err", err)
+			t.last.Close()
+			return
+		}
+		t.g.readers.Go(func() { t.tickNAT(st) })
+	}
+	t.worked.Store(true)
+	t.state.Store(st)
+	t.g.emit(Event{Time: now, Kind: EventTrunkUp, Line: t.Addr(), Uplink: t.cfg.Uplink, User: t.cfg.User, Message: n.Local.String()})
+	t.g.shared.trunkUp()
+}
+
+func (t *trunk) logBlock(b nat.Block) {
+	what := "NAT ports assigned"
+	if b.Released {
+		what = "NAT ports released"
+	}
+	t.g.log.Info(what, "session", t.cfg.Name, "user", ip.AddrFrom4(b.User), "external", b.External, "first", b.First, "last", b.Last)
+}
+
+// tickNAT forgets sessions whose time is over, as long as st is in force.
+func (t *trunk) tickNAT(st *trunkState) {
+	tick := time.NewTicker(time.Second)
+	defer tick.Stop()
+	for {
+		select {
+		case <-tick.C:
+			for st.nat.Tick(clock()) {
+			}
+		case <-st.done:
+			return
+		}
+	}
+}
+
+// networkDown holds users' packets back, and tells their owners.
+func (t *trunk) networkDown(now time.Time) {
+	st := t.state.Swap(nil)
+	if st == nil {
+		return
+	}
+	close(st.done)
+	if st.nat != nil {
+		st.nat.Close(clock())
+	}
+	t.g.emit(Event{Time: now, Kind: EventTrunkDown, Line: t.Addr(), Uplink: t.cfg.Uplink})
+	t.mu.Lock()
+	members := make([]*session, 0, len(t.members))
+	for s := range t.members {
+		members = append(members, s)
+	}
+	t.mu.Unlock()
+	for _, s := range members {
+		s.owner.post(event{s: s, kind: evTrunkDown, aux: t})
+	}
+}
+
+// join counts s among the users, and reports whether there was room for it.
+func (t *trunk) join(s *session) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.cfg.MaxUsers > 0 && len(t.members) >= t.cfg.MaxUsers {
+		return false
+	}
+	t.members[s] = struct{}{}
+	return true
+}
+
+func (t *trunk) leave(s *session) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	delete(t.members, s)
+}
+
+// free is how many more users it takes: what spreads them.
+func (t *trunk) free() int {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.cfg.MaxUsers > 0 {
+		return t.cfg.MaxUsers - len(t.members)
+	}
+	return maxUsers - len(t.members)
+}
+
+// maxUsers is the bound of a trunk that is given none: what a pool can have.
+const maxUsers = 1 << 16
+
+// methods are the ways to prove oneself, as ppp has them.
+func methods(auth []config.Auth) (m []ppp.AuthMethod) {
+	m = []ppp.AuthMethod{}
+	for _, a := range auth {
+		if method, ok := ppp.ParseAuthMethod(string(a)); ok {
+			m = append(m, method)
+		}
+	}
+	return m
+}

@@ -1,0 +1,103 @@
+package gateway
+
+import (
+	"io"
+	"sync"
+
+	"tributary/hdlc"
+	"tributary/internal/frame"
+	"tributary/internal/line"
+	"tributary/ppp"
+)
+
+// trunkLine is the line of the one user who lives in the gateway itself: the PPP
+// client of a session that users share. To discovery, relay and journal it is a
+// line like any other; so there is one way to have a session with an AC, not two.
+// Only network data take another way, see trunk.downstream.
+type trunkLine struct {
+	info   line.Info
+	pool   *frame.Pool
+	toAC   chan *frame.Buf // control frames of the client's
+	fromAC chan *frame.Buf // and for it
+	done   chan struct{}
+	once   sync.Once
+}
+
+// trunkQueue is how many control frames may wait in each direction. PPP repeats
+// what is lost.
+const trunkQueue = 32
+
+func newTrunkLine(info line.Info, pool *frame.Pool) *trunkLine {
+	return &trunkLine{
+		info: info, pool: pool, done: make(chan struct{}),
+		toAC: make(chan *frame.Buf, trunkQueue), fromAC: make(chan *frame.Buf, trunkQueue),
+	}
+}
+
+// send gives the AC a frame of the client's.
+func (l *trunkLine) send(f []byte) { l.put(l.toAC, f) }
+
+func (l *trunkLine) put(c chan *frame.Buf, f []byte) {
+	b := l.pool.Get()
+	if b == nil {
+		return
+	}
+	if b.SetBytes(f) {
+		select {
+		case c <- b:
+			return
+		default:
+		}
+	}
+	b.Put()
+}
+
+// drain puts back what nobody reads any more.
+func (l *trunkLine) drain() {
+	for {
+		select {
+		case b := <-l.toAC:
+			b.Put()
+		case b := <-l.fromAC:
+			b.Put()
+		default:
+			return
+		}
+	}
+}
+
+func (l *trunkLine) Info() line.Info { return l.info }
+
+func (l *trunkLine) Read(batch []*frame.Buf) (n int, err error) {
+	select {
+	case batch[0] = <-l.toAC:
+		return 1, nil
+	case <-l.done:
+		return 0, io.EOF
+	}
+}
+
+func (l *trunkLine) TryWrite(frames []*frame.Buf) (n int, whole bool, err error) {
+	select {
+	case <-l.done:
+		return 0, false, line.ErrClosed
+	default:
+	}
+	for _, b := range frames {
+		if p, _, ok := ppp.Split(b.Bytes()); ok && !p.IsData() {
+			l.put(l.fromAC, b.Bytes())
+		}
+	}
+	return len(frames), true, nil
+}
+
+func (l *trunkLine) Write(frames []*frame.Buf) error {
+	_, _, err := l.TryWrite(frames)
+	return err
+}
+
+func (l *trunkLine) Flush() error                  { return nil }
+func (l *trunkLine) SetParams(hdlc.Params, uint32) {}
+func (l *trunkLine) Params() (hdlc.Params, uint32) { return hdlc.Params{}, 0 }
+func (l *trunkLine) Counters() line.Counters       { return line.Counters{} }
+func (l *trunkLine) Close() error                  { l.once.Do(func() { close(l.done) }); return nil }
