@@ -23,6 +23,9 @@ type CrowdConfig struct {
 	Pool    *frame.Pool
 	// Internet is the lab's host that they ping, and load from and to.
 	Internet netip.Addr
+	// Neighbour is another user, by number, whom user i pings in each round as
+	// well, while he is there; ok is false if there is none. May be nil.
+	Neighbour func(i int) (j int, ok bool)
 	// Patience bounds each step: a log-in, a transfer. 0 is a minute.
 	Patience time.Duration
 }
@@ -44,12 +47,23 @@ type CrowdUser struct {
 	Network Network
 	Traffic Traffic
 	Line    line.Counters // of the user's end
-	Err     error         // why it failed
+	// Neighbour is how many of the replies were his neighbour's; Hops is through
+	// how many routers the last of them came.
+	Neighbour uint64
+	Hops      int
+	Err       error // why it failed
 }
 
 type crowdUser struct {
 	crowd *Crowd
 	index int
+
+	neighbour *crowdUser    // nil: none
+	visitors  []*crowdUser  // whose neighbour this one is
+	there     chan struct{} // closed: he can be pinged, or is over
+	visited   chan struct{} // closed: he has pinged his neighbour, or is over
+	arrive    sync.Once
+	visit     sync.Once
 
 	mu  sync.Mutex
 	at  CrowdUser
@@ -66,10 +80,19 @@ func NewCrowd(cfg CrowdConfig) *Crowd {
 	}
 	c := &Crowd{cfg: cfg, users: make([]*crowdUser, cfg.Users)}
 	for i := range c.users {
-		u := &crowdUser{crowd: c, index: i}
+		u := &crowdUser{crowd: c, index: i, there: make(chan struct{}), visited: make(chan struct{})}
 		u.at.Name, _ = cfg.Account(i)
 		u.at.Phase = "dialling"
 		c.users[i] = u
+	}
+	for i, u := range c.users {
+		if cfg.Neighbour == nil {
+			break
+		}
+		if j, ok := cfg.Neighbour(i); ok && j != i && j >= 0 && j < len(c.users) {
+			u.neighbour = c.users[j]
+			u.neighbour.visitors = append(u.neighbour.visitors, u)
+		}
 	}
 	return c
 }
@@ -121,15 +144,16 @@ func (u *crowdUser) end(err error) {
 		u.at.Phase = "failed"
 	}
 	u.mu.Unlock()
-	if err == nil {
-		return
+	if c := u.crowd; err != nil {
+		c.mu.Lock()
+		if c.first == nil {
+			c.first = err
+		}
+		c.mu.Unlock()
 	}
-	c := u.crowd
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.first == nil {
-		c.first = err
-	}
+	// Now at the latest, and after the error: what others then fail of is not the first.
+	u.arrive.Do(func() { close(u.there) })
+	u.visit.Do(func() { close(u.visited) })
 }
 
 // run is one user's life.
@@ -160,7 +184,26 @@ func (u *crowdUser) run(ctx context.Context) (err error) {
 	u.mu.Lock()
 	u.at.Network = n
 	u.mu.Unlock()
-	return u.surf(ctx, s)
+	if err := u.surf(ctx, s); err != nil {
+		return err
+	}
+	return u.stay(s)
+}
+
+// stay waits for those who have yet to ping this user.
+func (u *crowdUser) stay(s *Subscriber) error {
+	ctx, cancel := context.WithTimeoutCause(context.Background(), u.crowd.cfg.Patience, errPatience)
+	defer cancel()
+	for _, v := range u.visitors {
+		select {
+		case <-v.visited:
+		case <-s.over:
+			return s.ended()
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+	}
+	return nil
 }
 
 var errPatience = errors.New("it took too long")
@@ -198,12 +241,17 @@ func (u *crowdUser) surf(ctx context.Context, s *Subscriber) error {
 	}
 }
 
-// round pings, transfers, and pings again.
+// round pings, transfers, and pings again: the host, and in between the neighbour.
 func (u *crowdUser) round(ctx context.Context, s *Subscriber, transfer func(context.Context) error) error {
 	if err := u.ping(ctx, s); err != nil {
 		return err
 	}
+	// The reply says that the other end of the link is open as well.
+	u.arrive.Do(func() { close(u.there) })
 	if err := transfer(ctx); err != nil {
+		return err
+	}
+	if err := u.pingNeighbour(ctx, s); err != nil {
 		return err
 	}
 	return u.ping(ctx, s)
@@ -215,16 +263,62 @@ const (
 	pingWait  = 2 * time.Second
 )
 
-func (u *crowdUser) ping(ctx context.Context, s *Subscriber) (err error) {
+func (u *crowdUser) ping(ctx context.Context, s *Subscriber) error {
+	_, err := pingAgain(ctx, s, u.crowd.cfg.Internet)
+	return err
+}
+
+func pingAgain(ctx context.Context, s *Subscriber, to netip.Addr) (hops int, err error) {
 	for range pingTries {
 		try, cancel := context.WithTimeout(ctx, pingWait)
-		_, err = s.Ping(try, u.crowd.cfg.Internet, 56)
+		_, hops, err = s.pingHops(try, to, 56)
 		cancel()
 		if err == nil || ctx.Err() != nil {
-			return err
+			return hops, err
 		}
 	}
-	return err
+	return 0, err
+}
+
+// pingNeighbour waits for the neighbour to be there, and pings him unless he has
+// failed or hung up.
+func (u *crowdUser) pingNeighbour(ctx context.Context, s *Subscriber) error {
+	n := u.neighbour
+	if n == nil {
+		return nil
+	}
+	select {
+	case <-n.there:
+	case <-s.over:
+		return s.ended()
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+	to, there := n.address()
+	if !there {
+		return nil
+	}
+	hops, err := pingAgain(ctx, s, to)
+	if err != nil {
+		if _, there := n.address(); !there {
+			return nil // he went meanwhile
+		}
+		return fmt.Errorf("to %s: %w", n.at.Name, err)
+	}
+	u.mu.Lock()
+	u.at.Neighbour++
+	u.at.Hops = hops
+	u.mu.Unlock()
+	u.visit.Do(func() { close(u.visited) })
+	return nil
+}
+
+// address is the user's, and whether he is there.
+func (u *crowdUser) address() (addr netip.Addr, there bool) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	over := u.at.Phase == "done" || u.at.Phase == "failed"
+	return u.at.Network.Address, u.at.Network.Address.IsValid() && !over
 }
 
 // timed runs one transfer of size octets and says how large the next should be.
