@@ -38,9 +38,10 @@ type AC struct {
 
 	trouble atomic.Pointer[Trouble]
 
-	mu     sync.RWMutex // the two tables, for readers beside the loop
+	mu     sync.RWMutex // the tables, for readers beside the loop
 	byID   map[acKey]*acSession
 	byAddr map[netip.Addr]*acSession
+	routes acRoutes
 	next   netip.Addr
 
 	counters struct {
@@ -236,7 +237,7 @@ func (a *AC) Forget() {
 func (a *AC) describe(addr netip.Addr) string {
 	a.mu.RLock()
 	defer a.mu.RUnlock()
-	s := a.byAddr[addr]
+	s := a.behind(addr)
 	if s == nil {
 		return "not a subscriber of this access concentrator."
 	}

@@ -22,6 +22,7 @@ import (
 var chap = []ppp.AuthMethod{ppp.AuthCHAPMD5}
 
 func TestAuthentication(t *testing.T) {
+	msChap := []ppp.AuthMethod{ppp.AuthMSCHAPv2}
 	both := []ppp.AuthMethod{ppp.AuthCHAPMD5, ppp.AuthPAP}
 	for _, tt := range []struct {
 		name   string
@@ -33,8 +34,10 @@ func TestAuthentication(t *testing.T) {
 		{"no proof is asked for", nil, SubscriberConfig{}, "", ""},
 		{"CHAP", chap, u1, "", ""},
 		{"PAP", []ppp.AuthMethod{ppp.AuthPAP}, u1, "", ""},
+		{"MS-CHAPv2", msChap, u1, "", ""},
 		{"both are offered", both, u1, "", ""},
 		{"wrong secret by CHAP", chap, SubscriberConfig{User: "u1", Secret: "p2"}, ppp.ReasonAuthDenied, "Access denied"},
+		{"wrong secret by MS-CHAPv2", msChap, SubscriberConfig{User: "u1", Secret: "p2"}, ppp.ReasonAuthDenied, "E=691 Access denied"},
 		{"wrong secret by PAP", []ppp.AuthMethod{ppp.AuthPAP}, SubscriberConfig{User: "u1", Secret: "p2"}, ppp.ReasonAuthDenied, "Access denied"},
 		{"unknown user", chap, SubscriberConfig{User: "joe", Secret: "p1"}, ppp.ReasonAuthDenied, "Access denied"},
 	} {
@@ -263,6 +266,9 @@ func TestRouting(t *testing.T) {
 	raw, from := p.up(ctx, SubscriberConfig{User: "u1", Secret: "p1", MRU: 600, Packet: func(b []byte) { got <- bytes.Clone(b) }})
 	other, there := p.up(ctx, SubscriberConfig{User: "u2", Secret: "p2"})
 
+	if _, err := other.Ping(ctx, internetAddr, 10); err != nil { // then he can be reached as well
+		t.Fatal(err)
+	}
 	ping := func(to netip.Addr, ttl byte, size int) []byte {
 		t.Helper()
 		b := echoRequest(from.Address, to, 7, 1, size)

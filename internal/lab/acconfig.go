@@ -18,7 +18,11 @@ type ACConfig struct {
 	Secret   func(user string) (secret string, ok bool) // who may come in; the lab's own users
 	// Address is a user's own address; the zero Addr, as a nil Address, takes
 	// one of the pool.
-	Address     func(user string) netip.Addr
+	Address func(user string) netip.Addr
+	// Routes are prefixes that lie behind a user, beside his address: what is
+	// for them is sent to his session, and what comes from them is taken from
+	// it. If he has several sessions, the first has them. May be nil.
+	Routes      func(user string) []netip.Prefix
 	Local       netip.Addr    // our end of every session; 10.64.0.1
 	Pool        netip.Prefix  // addresses for subscribers; 10.64.0.0/16
 	Internet    netip.Addr    // the host behind us; 198.51.100.1
@@ -50,6 +54,7 @@ type ACSession struct {
 	Peer     pppoe.MAC
 	User     string
 	Address  netip.Addr
+	Routes   []netip.Prefix   // that lead to it
 	Line     pppoe.AccessLine // what TR-101 tags told of the line
 	Service  string
 	Since    time.Time
@@ -93,6 +98,9 @@ func (c ACConfig) withDefaults() ACConfig {
 	}
 	if c.Address == nil {
 		c.Address = func(string) netip.Addr { return netip.Addr{} }
+	}
+	if c.Routes == nil {
+		c.Routes = func(string) []netip.Prefix { return nil }
 	}
 	if c.Secret == nil {
 		c.Secret = Secret

@@ -141,7 +141,7 @@ func (a *AC) route(packet []byte) {
 	a.net.wire.in(packet)
 }
 
-// owns reports whether packet comes from the address that s was given. RFC 2827
+// owns reports whether packet comes from an address that is s's. RFC 2827
 // section 3: "an input traffic filter on the ingress (input) link [...] to
 // restrict [...] to only those source addresses" that are the customer's.
 func (a *AC) owns(s *acSession, packet []byte) bool {
@@ -149,7 +149,7 @@ func (a *AC) owns(s *acSession, packet []byte) bool {
 		return false
 	}
 	a.mu.RLock()
-	own := a.byAddr[netip.AddrFrom4([4]byte(packet[12:16]))] == s
+	own := a.behind(netip.AddrFrom4([4]byte(packet[12:16]))) == s
 	a.mu.RUnlock()
 	if !own {
 		a.counters.spoofed.Add(1)
@@ -184,11 +184,11 @@ func (a *AC) toSubscriber(packet []byte) {
 	}
 }
 
-// subscriber is who has addr now, and can be sent to.
+// subscriber is whom what is for addr can be sent to now.
 func (a *AC) subscriber(addr netip.Addr) *acSession {
 	a.mu.RLock()
 	defer a.mu.RUnlock()
-	if s := a.byAddr[addr]; s != nil && s.open.Load() {
+	if s := a.behind(addr); s != nil && s.open.Load() {
 		return s
 	}
 	return nil

@@ -2,6 +2,7 @@ package lab
 
 import (
 	"net/netip"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -22,9 +23,10 @@ type acSession struct {
 	peerMRU int
 	options [256]bool // LCP options asked for
 
-	open      atomic.Bool  // IPv4 may flow
-	maxPacket atomic.Int64 // octets
-	address   netip.Addr   // written by the loop, under the AC's lock
+	open      atomic.Bool    // IPv4 may flow
+	maxPacket atomic.Int64   // octets
+	address   netip.Addr     // written by the loop, under the AC's lock
+	routes    []netip.Prefix // the same
 	up, down  atomic.Uint64
 	heard     bool
 }
@@ -37,7 +39,7 @@ func (s *acSession) info() ACSession {
 		}
 	}
 	return ACSession{
-		Options: options, ID: s.key.sid, Peer: s.key.peer, User: s.user, Address: s.address, Line: s.line, Service: s.service,
+		Options: options, ID: s.key.sid, Peer: s.key.peer, User: s.user, Address: s.address, Routes: slices.Clone(s.routes), Line: s.line, Service: s.service,
 		Since: s.since, PeerMRU: s.peerMRU, Up: s.up.Load(), Down: s.down.Load(),
 	}
 }
@@ -209,9 +211,10 @@ func (a *AC) drainLink(now time.Time, s *acSession) {
 			s.maxPacket.Store(int64(out.SendMRU))
 		case ppp.AuthRequest:
 			secret, known := a.cfg.Secret(out.Name)
-			good, words := known && out.Verify(secret), "Welcome to the Tributary lab, "+out.Name
-			if !good {
-				words = "Access denied"
+			good, words := known && out.Verify(secret), "Access denied"
+			if good {
+				words = out.SuccessMessage(secret, "Welcome to the Tributary lab, "+out.Name)
+			} else {
 				a.counters.refused.Add(1)
 				a.cfg.Event(ACEvent{Kind: "refused", Session: s.info(), Message: ppp.Printable([]byte(out.Name))})
 			}
@@ -276,6 +279,7 @@ func (a *AC) assign(s *acSession, user string, asked netip.Addr) netip.Addr {
 	if give.IsValid() {
 		s.address = give
 		a.byAddr[give] = s
+		a.addRoutes(s, user)
 	}
 	return give
 }
@@ -292,6 +296,7 @@ func (a *AC) unassign(s *acSession) {
 	if s.address.IsValid() {
 		delete(a.byAddr, s.address)
 		s.address = netip.Addr{}
+		a.delRoutes(s)
 	}
 }
 
