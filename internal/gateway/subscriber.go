@@ -443,12 +443,19 @@ func (u *subscriber) show(v *view) {
 	}
 }
 
-// fromSubscriber is a control frame from a user whose PPP ends here.
+// fromSubscriber is a control frame from a user whose PPP ends here, or a packet
+// that came behind one.
 func (s *session) fromSubscriber(now time.Time, b *frame.Buf) {
-	if s.state == stateUp {
-		s.sub.input(now, b)
-	} else {
+	switch {
+	case s.state != stateUp:
 		s.stats.notOpen.Add(1)
+	case !isControl(b):
+		if fwd, ok := s.sub.upstream(clock(), b); ok {
+			s.sendUp(fwd, []*frame.Buf{b})
+		}
+		return
+	default:
+		s.sub.input(now, b)
 	}
 	b.Put()
 }

@@ -21,7 +21,9 @@ func (s *session) readShared(in []*frame.Buf) {
 	k := 0
 	var out *forward
 	for _, b := range in {
-		if isControl(b) {
+		// A packet may come right behind the control frame that opens the network.
+		// While the owner has that frame, the packet stays behind it.
+		if isControl(b) || s.sub.path.Load() == nil && s.unheard.Load() > 0 {
 			s.toOwner(b)
 			continue
 		}
