@@ -158,7 +158,9 @@ func (t *trunk) client(ln *trunkLine) {
 			case ppp.NetworkDown:
 				t.networkDown(now)
 			case ppp.Finished:
-				t.g.log.Warn("PPP of the session has ended", "session", t.cfg.Name, "reason", out.Reason, "message", out.Message)
+				if !t.g.stopping.Load() { // else it is we who end it
+					t.g.log.Warn("PPP of the session has ended", "session", t.cfg.Name, "reason", out.Reason, "message", out.Message)
+				}
 				ln.Close()
 			}
 		}
