@@ -25,23 +25,27 @@ type acOptions struct {
 	pool            string
 	local, internet string
 	dns             []string
+	routes          []string
 }
 
 func newACCommand(e *env) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "ac -i IFACE",
 		Short: "Run a small PPPoE access concentrator on an Ethernet interface",
-		Long: `Runs an access concentrator, for tests and labs: PPPoE, PPP with CHAP or PAP,
-addresses from a pool, and behind it a small internet in this process, whose one
+		Long: `Runs an access concentrator, for tests and labs: PPPoE, PPP with CHAP,
+MS-CHAPv2 or PAP, addresses from a pool, and behind it a small internet in this process, whose one
 host answers pings, serves HTTP and echoes what is sent to port 7. Nothing is
 routed by the kernel.
 
 Who may come in is said by --user and --users; without either, any user uN may
-with the password pN. What happens is printed, one line each. On SIGINT or
-SIGTERM every session is ended by a PADT. Needs CAP_NET_RAW.`,
+with the password pN. With --route, packets for a prefix go to a user's session,
+and may come from there: so a gateway in mode shared has addresses for its users.
+What happens is printed, one line each. On SIGINT or SIGTERM every session is
+ended by a PADT. Needs CAP_NET_RAW.`,
 		Example: `  tributary ac -i eth1
   tributary ac -i eth1 --vlan 100.7 --auth pap --users /etc/ppp/pap-secrets
-  tributary ac -i eth1 --user joe:secret --pool 192.0.2.0/24 --local 192.0.2.1`,
+  tributary ac -i eth1 --user joe:secret --pool 192.0.2.0/24 --local 192.0.2.1
+  tributary ac -i eth1 --user office:secret --route office=198.18.0.0/16`,
 		Args: cobra.NoArgs,
 	}
 	var (
@@ -54,11 +58,12 @@ SIGTERM every session is ended by a PADT. Needs CAP_NET_RAW.`,
 	f.StringArrayVar(&cfg.Services, "service", nil, "offer this Service-Name; may be given again (default: any)")
 	f.StringArrayVar(&o.users, "user", nil, "let `NAME:PASSWORD` in; may be given again")
 	f.StringVar(&o.usersFile, "users", "", "let those in who are in `FILE`, which has the form of chap-secrets")
-	f.StringVar(&o.auth, "auth", "chap", "ask for chap, pap, chap,pap or none")
+	f.StringVar(&o.auth, "auth", "chap", "ask for chap, ms-chapv2, pap, several of them in order (chap,pap), or none")
 	f.StringVar(&o.pool, "pool", "10.64.0.0/16", "addresses for users")
 	f.StringVar(&o.local, "local", "10.64.0.1", "our own address")
 	f.StringVar(&o.internet, "internet", "198.51.100.1", "address of the host behind us")
 	f.StringArrayVar(&o.dns, "dns", nil, "name server for those who ask; may be given twice (default: the host behind us)")
+	f.StringArrayVar(&o.routes, "route", nil, "route a prefix to a user's session: `USER=PREFIX`; may be given again")
 	f.IntVar(&cfg.MaxSessions, "max-sessions", 0, "so many sessions at once (default: no bound)")
 	f.IntVar(&cfg.MaxPerMAC, "max-per-mac", 0, "so many sessions of one address at once (default: no bound)")
 	f.IntVar(&cfg.MaxPayload, "max-payload", 0, "largest PPP payload in octets, up to 1500 (RFC 4638; default 1492)")
@@ -107,10 +112,48 @@ func (o *acOptions) apply(cfg *lab.ACConfig) (err error) {
 		}
 	}
 	users, err := o.readUsers()
-	if err != nil || users == nil {
+	if err != nil {
 		return err
 	}
-	cfg.Secret, cfg.Address = users.Secret, users.Address
+	if users != nil {
+		cfg.Secret, cfg.Address = users.Secret, users.Address
+	}
+	return o.applyRoutes(cfg)
+}
+
+// applyRoutes puts --route into cfg, whose users are there.
+func (o *acOptions) applyRoutes(cfg *lab.ACConfig) error {
+	if len(o.routes) == 0 {
+		return nil
+	}
+	known := cfg.Secret
+	if known == nil {
+		known = lab.Secret
+	}
+	routes := make(map[string][]netip.Prefix)
+	for _, r := range o.routes {
+		i := strings.LastIndexByte(r, '=') // a name may have one, a prefix has none
+		if i <= 0 {
+			return fmt.Errorf("--route %q: want USER=PREFIX, such as office=198.18.0.0/16", r)
+		}
+		user := r[:i]
+		p, err := netip.ParsePrefix(r[i+1:])
+		_, ok := known(user)
+		switch {
+		case err != nil || !p.Addr().Is4() || p != p.Masked():
+			return fmt.Errorf("--route %q: want an IPv4 prefix behind the user, such as %s=198.18.0.0/16", r, user)
+		case cfg.Auth == nil:
+			return fmt.Errorf("--route %q: with --auth none nobody says who he is", r)
+		case !ok:
+			return fmt.Errorf("--route %q: there is no user %q", r, user)
+		case p.Overlaps(cfg.Pool):
+			return fmt.Errorf("--route %q: addresses of --pool %v are in it", r, cfg.Pool)
+		case p.Contains(cfg.Local) || p.Contains(cfg.Internet):
+			return fmt.Errorf("--route %q: an address of our own is in it", r)
+		}
+		routes[user] = append(routes[user], p)
+	}
+	cfg.Routes = func(user string) []netip.Prefix { return routes[user] }
 	return nil
 }
 
@@ -148,10 +191,12 @@ func authMethods(list string) (methods []ppp.AuthMethod, err error) {
 		switch word {
 		case "chap", "chap-md5":
 			methods = append(methods, ppp.AuthCHAPMD5)
+		case "ms-chapv2":
+			methods = append(methods, ppp.AuthMSCHAPv2)
 		case "pap":
 			methods = append(methods, ppp.AuthPAP)
 		default:
-			return nil, fmt.Errorf("--auth %q: want chap, pap, chap,pap or none", list)
+			return nil, fmt.Errorf("--auth %q: want chap, ms-chapv2, pap, several of them with commas, or none", list)
 		}
 	}
 	return methods, nil
@@ -202,6 +247,9 @@ func (e *env) acEventText(ev *lab.ACEvent) string {
 	field("user", s.User)
 	if s.Address.IsValid() {
 		field("address", s.Address.String())
+	}
+	for _, p := range s.Routes {
+		field("route", p.String())
 	}
 	if ev.Kind == "open" {
 		field("service", s.Service)

@@ -141,6 +141,23 @@ func TestACAndDial(t *testing.T) {
 	}
 }
 
+// An access concentrator that asks for MS-CHAPv2, and has prefixes behind a user.
+func TestACRoutes(t *testing.T) {
+	c := &cable{hub: ether.NewHub()}
+	stop := c.ac(t, "--auth", "ms-chapv2", "--user", "a=b:secret", "--route", "a=b=198.18.0.0/16", "--route", "a=b=203.0.113.0/24")
+	code, out, errs := c.run(t, "dial", "pppoe:eth0", "--user", "a=b", "--password", "secret", "--ping", "198.51.100.1", "--count", "1")
+	if code != exitDone || errs != "" || !strings.Contains(out, `ms-chapv2 as "a=b": Welcome to the Tributary lab`) {
+		t.Errorf("exit %d, %s%s", code, out, errs)
+	}
+	code, _, errs = c.run(t, "dial", "pppoe:eth0", "--user", "a=b", "--password", "guess")
+	if code != exitFailed || !strings.Contains(errs, `refused user "a=b"`) {
+		t.Errorf("a wrong password: exit %d, %s", code, errs)
+	}
+	if text := stop(); !strings.Contains(text, "route=198.18.0.0/16 route=203.0.113.0/24") {
+		t.Errorf("no routes are told of:\n%s", text)
+	}
+}
+
 // A link that the other side ends is a failure for who wanted to stay.
 func TestDialIsHungUp(t *testing.T) {
 	c := &cable{hub: ether.NewHub()}
