@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -9,6 +10,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"strings"
 	"syscall"
 	"time"
 
@@ -25,7 +27,8 @@ import (
 	"tributary/pppoe"
 )
 
-// labListen is where users dial in at, if it is free.
+// labListen is where users dial in at, if it is free; further groups of lines have
+// the ports behind it.
 const labListen = "127.0.0.1:2323"
 
 // labStop bounds each step of the end. What takes longer hangs.
@@ -50,16 +53,22 @@ func newLabCommand(e *env) *cobra.Command {
 		Use:   "lab",
 		Short: "Run an ISP, a gateway and dialling users in one process",
 		Long: `Runs a whole ISP in memory, without privileges: an access concentrator with a
-small internet behind it, the gateway in relay mode before it, and users who
-dial in over TCP on loopback, log in with CHAP, ping, download and upload, and
-check every octet. Others may dial in as well, with pppd or tributary dial, as
-any user uN with the password pN.
+small internet behind it, the gateway before it, and users who dial in over TCP
+on loopback, log in with CHAP, ping, download and upload, and check every octet.
+Others may dial in as well, with pppd or tributary dial, as user uN with the
+password pN.
+
+With --mode relay each user has a PPPoE session of his own, and the ISP asks who
+he is. With --mode shared the gateway asks, gives him an address of 198.18.0.0/16,
+and carries all users on one session, which the ISP routes that prefix to; users
+ping each other too, some of them through the ISP and some straight across. With
+--mode both, half of the users do the one and half the other.
 
 It runs until it is interrupted, or for as long as --for says. Then all hang up,
 and the last line says what was proven. The exit code is 1 if anything that was
 promised did not happen.`,
 		Example: `  tributary lab --for 10s
-  tributary lab --users 200 --listen 127.0.0.1:0
+  tributary lab --mode shared --users 200 --listen 127.0.0.1:0
   tributary lab --socket /tmp/lab.sock &
   tributary lines --socket /tmp/lab.sock`,
 		Args: cobra.NoArgs,
@@ -70,7 +79,7 @@ promised did not happen.`,
 	f.DurationVar(&o.until, "for", 0, "end after this time (default: when interrupted)")
 	f.StringVar(&o.socket, "socket", "", "control socket at `PATH` (default: in a temporary directory)")
 	f.StringVar(&o.listen, "listen", "", "users dial in at `HOST:PORT` (default "+labListen+", or another port if that is taken)")
-	f.StringVar(&o.mode, "mode", "relay", "relay: each user has his own PPPoE session")
+	f.StringVar(&o.mode, "mode", labRelay, "relay: each user has his own PPPoE session; shared: all have one; both")
 	f.Float64Var(&o.loss, "loss", 0, "lose this part of the packets (0 to 0.5) between gateway and ISP")
 	f.Uint64Var(&o.seed, "seed", 1, "which packets are lost: the same `NUMBER` loses the same ones")
 	f.StringVar(&o.log, "log", "warn", "the gateway's log level: debug, info, warn or error")
@@ -85,10 +94,8 @@ promised did not happen.`,
 
 func (o *labOptions) check() error {
 	switch {
-	case o.mode == "shared" || o.mode == "both":
-		return fmt.Errorf("--mode %s is not in this version; --mode relay is", o.mode)
-	case o.mode != "relay":
-		return fmt.Errorf("--mode %q: want relay", o.mode)
+	case o.mode != labRelay && o.mode != labShared && o.mode != labBoth:
+		return fmt.Errorf("--mode %q: want relay, shared or both", o.mode)
 	case o.users < 0 || o.users > 10_000:
 		return errors.New("--users takes a number from 0 to 10000")
 	case o.until < 0:
@@ -110,7 +117,8 @@ type labRun struct {
 	gw       *gateway.Gateway
 	gwPool   *frame.Pool
 	faults   *ether.Faulty // nil: none
-	addr     string        // where users dial in at
+	groups   []*labGroup   // one at least
+	office   labOffice
 	crowd    *lab.Crowd
 	began    time.Time
 }
@@ -126,14 +134,18 @@ func (e *env) runLab(ctx context.Context, o labOptions) (err error) {
 	if o.socket == "" {
 		o.socket = filepath.Join(dir, "control.sock")
 	}
+	if o.secret == nil {
+		o.secret = lab.Secret
+	}
 	l := &labRun{
-		e: e, o: o, internet: netip.MustParseAddr("198.51.100.1"), began: time.Now(),
+		e: e, o: o, groups: labGroups(o.mode, o.users), internet: netip.MustParseAddr("198.51.100.1"), began: time.Now(),
 		// What waits in the users' and the concentrator's queues at the most.
 		pool: frame.NewPool(1<<14 + o.users*512),
 	}
+	l.office.secret = rand.Text()
 	hub := ether.NewHub()
 	l.acPort = hub.Port("lab-isp", pppoe.MAC{0x02, 0, 0x5e, 0, 0, 0x01}, l.pool)
-	cfg := lab.ACConfig{Auth: []ppp.AuthMethod{ppp.AuthCHAPMD5}, Secret: o.secret, Internet: l.internet}
+	cfg := lab.ACConfig{Auth: []ppp.AuthMethod{ppp.AuthCHAPMD5}, Secret: l.acSecret, Routes: l.acRoutes, Internet: l.internet, Event: l.office.event}
 	if o.loss > 0 {
 		cfg.Echo = time.Second // a PADT may be lost: who is gone is found out soon
 	}
@@ -177,18 +189,10 @@ func (e *env) runLab(ctx context.Context, o labOptions) (err error) {
 	return l.prove(users, before)
 }
 
-// newGateway makes the gateway, at the usual port if that is free.
+// newGateway makes the gateway, at the usual ports if they are free.
 func (l *labRun) newGateway(hub *ether.Hub, dir string) (err error) {
 	up := config.NewUplink("isp", "lab-gateway")
 	up.OfferWait = 10 * time.Millisecond // the hub has one concentrator
-	lines := config.NewLines("virtual", up.Name)
-	lines.TCP = config.NewTCP(l.o.listen)
-	lines.TCP.Max = 2*l.o.users + 64
-	cfg := config.Default()
-	cfg.Uplinks, cfg.Lines, cfg.StateDir = []config.Uplink{up}, []config.Lines{lines}, filepath.Join(dir, "state")
-	if l.o.listen == "" {
-		lines.TCP.Listen = labListen
-	}
 	open := func(name string, pool *frame.Pool) (ether.Port, error) {
 		l.gwPool = pool
 		port := hub.Port(name, pppoe.MAC{0x02, 0, 0x5e, 0, 0, 0x02}, pool)
@@ -200,20 +204,33 @@ func (l *labRun) newGateway(hub *ether.Hub, dir string) (err error) {
 		return l.faults, nil
 	}
 	log := newLogger(l.e.stderr, config.Log{Level: l.o.log})
-	l.gw, err = newGateway(cfg, log, open)
-	if l.o.listen == "" && errors.Is(err, syscall.EADDRINUSE) {
-		host, _, _ := net.SplitHostPort(labListen)
-		lines.TCP.Listen = net.JoinHostPort(host, "0")
+	try := func(listen string) error {
+		if err := place(l.groups, listen); err != nil {
+			return fmt.Errorf("listen %s: %w", listen, err)
+		}
+		cfg, err := l.configure(dir, up)
+		if err != nil {
+			return err
+		}
 		l.gw, err = newGateway(cfg, log, open)
+		return err
+	}
+	if l.o.listen != "" {
+		err = try(l.o.listen)
+	} else if err = try(labListen); errors.Is(err, syscall.EADDRINUSE) {
+		host, _, _ := net.SplitHostPort(labListen)
+		err = try(net.JoinHostPort(host, "0"))
 	}
 	if err != nil {
 		return err
 	}
-	l.addr = l.gw.Addrs()[lines.Name][0]
+	for _, g := range l.groups {
+		g.addr = l.gw.Addrs()[g.name][0]
+	}
 	l.crowd = lab.NewCrowd(lab.CrowdConfig{
-		Users: l.o.users, Async: true, Pool: l.pool, Internet: l.internet,
-		Dial: func(ctx context.Context, _ int) (line.Line, error) {
-			return line.Dial(ctx, "tcp:"+l.addr, l.pool, line.DialOptions{})
+		Users: l.o.users, Async: true, Pool: l.pool, Internet: l.internet, Neighbour: l.neighbour,
+		Dial: func(ctx context.Context, i int) (line.Line, error) {
+			return line.Dial(ctx, "tcp:"+l.group(i).addr, l.pool, line.DialOptions{})
 		},
 	})
 	return nil
@@ -221,19 +238,26 @@ func (l *labRun) newGateway(hub *ether.Hub, dir string) (err error) {
 
 // greet says what runs, and how to join in.
 func (l *labRun) greet() error {
-	host, port, err := net.SplitHostPort(l.addr)
+	addr := l.groups[0].addr
+	host, port, err := net.SplitHostPort(addr)
 	if err != nil {
 		return err
+	}
+	var where strings.Builder
+	for _, g := range l.groups {
+		if len(l.groups) > 1 {
+			fmt.Fprintf(&where, "  %-13s %s: %d users, %s\n", g.addr, g.name, g.users, g.what)
+		}
 	}
 	user, secret := lab.Account(l.o.users)
 	other, otherSecret := lab.Account(l.o.users + 1)
 	_, err = fmt.Fprintf(l.e.stdout, `An ISP, a gateway and %d users, in this process. Users dial in at %s.
-  look inside   tributary lines --socket %s
+%s  look inside   tributary lines --socket %s
   dial in       tributary dial tcp:%s --user %s --password %s --ping %v
   with pppd     pppd pty "nc %s %s" user %s password %s noauth nodetach local noccp
   web server    http://%v/ and /bytes/N, for those who have dialled in
 
-`, l.o.users, l.addr, l.o.socket, l.addr, user, secret, l.internet, host, port, other, otherSecret, l.internet)
+`, l.o.users, addr, where.String(), l.o.socket, addr, user, secret, l.internet, host, port, other, otherSecret, l.internet)
 	return err
 }
 

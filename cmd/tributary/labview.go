@@ -63,22 +63,26 @@ func (v *labView) show() {
 	next := make(map[string]octetsBoth, len(lines))
 	rates := make([]octetsBoth, len(lines))
 	var total octetsBoth
-	sessions := 0
+	sessions, users := 0, 0
 	for i := range lines {
 		s := &lines[i]
+		if s.SessionID != 0 {
+			sessions++
+		}
 		n := octetsBoth{s.Session.UpOctets, s.Session.DownOctets}
 		was := v.last[s.Name]
 		next[s.Name] = n
 		if n.up >= was.up && n.down >= was.down { // else the name has a new line
 			rates[i] = octetsBoth{uint64(float64(n.up-was.up) / seconds), uint64(float64(n.down-was.down) / seconds)}
 		}
-		total.up, total.down = total.up+rates[i].up, total.down+rates[i].down
-		if s.SessionID != 0 {
-			sessions++
+		if s.Kind == "session" {
+			continue // what users share: its traffic is theirs
 		}
+		users++
+		total.up, total.down = total.up+rates[i].up, total.down+rates[i].down
 	}
 	v.last, v.at = next, now
-	text := v.summary(now, len(lines), sessions, total)
+	text := v.summary(now, users, sessions, total)
 	if v.tty != nil {
 		text = v.picture(lines, rates) + "\n" + text
 		n := strings.Count(text, "\n")
