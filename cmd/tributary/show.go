@@ -2,6 +2,8 @@ package main
 
 import (
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -64,6 +66,14 @@ func (e *env) lineDetails(l *gateway.LineInfo) *details {
 	d.add("DNS", strings.Join(l.DNS, ", "))
 	d.add("message", l.Message)
 	d.counters(l.Session)
+	if len(l.Dropped) > 0 {
+		d.section("packets not forwarded")
+		for _, why := range slices.Sorted(maps.Keys(l.Dropped)) {
+			if n := l.Dropped[why]; n > 0 {
+				d.add(strings.ReplaceAll(why, "_", " "), fmt.Sprint(n))
+			}
+		}
+	}
 	return &d
 }
 
