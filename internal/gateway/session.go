@@ -406,7 +406,7 @@ func (s *session) downstream(now time.Duration, b *frame.Buf) *outbox {
 	case s.forward.Load() == nil:
 		s.stats.downNotOpen.Add(1)
 		b.Put()
-	case s.trunk != nil:
+	case s.trunk != nil && p.IsData():
 		s.stats.downFrames.Add(1)
 		s.stats.downOctets.Add(uint64(b.Len()))
 		return s.trunk.downstream(now, b)
