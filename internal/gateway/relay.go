@@ -163,7 +163,9 @@ func (s *session) seen(now time.Time, ev ppp.SnoopEvents) {
 	}
 	if ev.Has(ppp.SnoopTerminateByAC) {
 		s.terminator = terminator{ReasonACTerm, st.TerminateText, now.Add(terminateWait)}
-		s.message = st.TerminateText
+		if !s.authFailed || s.message == "" { // what it said to the password says more
+			s.message = st.TerminateText
+		}
 	}
 	if ev.Has(ppp.SnoopTerminateAcked) {
 		s.termAcked = true

@@ -208,8 +208,11 @@ func (s *session) teardown(now time.Time, reason Reason, message string) {
 		message = s.message
 	}
 	if s.authFailed && ownWay[reason] {
-		// However it then came down, this is why.
+		// However it then came down, this is why, and in these words.
 		reason = ReasonAuthFailed
+		if s.message != "" {
+			message = s.message
+		}
 	}
 	was := s.state
 	s.state, s.changed = stateEnding, true
