@@ -26,6 +26,7 @@ type subscriber struct {
 	method  ppp.AuthMethod
 
 	peerMRU   int    // of his LCP; 0 before it has opened
+	authID    uint32 // the AuthRequest whose answer is awaited, 0 if none is
 	asked     uint32 // the AddressRequest that waits for a trunk, 0 if none does
 	askedName string
 	wish      netip.Addr
@@ -193,13 +194,13 @@ func (u *subscriber) mtu() int {
 // authenticate asks who the user is; the answer is an event.
 func (u *subscriber) authenticate(now time.Time, r ppp.AuthRequest) {
 	r.Challenge, r.Response = append([]byte(nil), r.Challenge...), append([]byte(nil), r.Response...)
+	u.authID = r.ID
 	s := u.s
 	ok := u.group.shared.verifier.Verify(u.group.users.Load(), r, func(res aaa.Result) {
 		s.owner.post(event{s: s, kind: evAnswer, aux: authAnswer{r.ID, r.Name, res}})
 	})
 	if !ok {
-		u.link.AuthResult(now, r.ID, false, "busy, try again")
-		s.g.log.Warn("too many logins at once", "line", s.info.Name)
+		u.answer(now, authAnswer{r.ID, r.Name, aaa.Result{Message: "busy, try again", Reason: "too many logins at once"}})
 	}
 }
 
@@ -211,6 +212,10 @@ type authAnswer struct {
 }
 
 func (u *subscriber) answer(now time.Time, a authAnswer) {
+	if a.id != u.authID {
+		return // LCP has come down since: whoever he is now, he proves it anew
+	}
+	u.authID = 0
 	r := a.result
 	why := string(r.Reason)
 	if r.OK && !u.counted {
@@ -342,7 +347,7 @@ func (u *subscriber) networkDown(time.Time) {
 // letGo gives back what an open link had.
 func (u *subscriber) letGo() {
 	u.networkDown(time.Time{})
-	u.asked = 0
+	u.authID, u.asked = 0, 0
 	u.group.unwait(u.s)
 	if u.trunk != nil {
 		if st := u.trunk.state.Load(); st != nil && st.nat != nil && u.addr.IsValid() {
