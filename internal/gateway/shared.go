@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/netip"
 	"os"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -288,4 +289,36 @@ func (sh *shared) trunkUp() {
 			s.owner.post(event{s: s, kind: evTrunkUp})
 		}
 	}
+}
+
+// trunkFree tells one who waits that there is room on t.
+func (sh *shared) trunkFree(t *trunk) {
+	for _, g := range sh.groups {
+		if slices.Contains(g.trunks, t) && g.wakeOne() {
+			return
+		}
+	}
+}
+
+// wakeOne tells one of those who wait that a session may have room for him; false
+// if nobody waits. Whoever does not need it any more wakes the next.
+func (g *sharedGroup) wakeOne() bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	for s := range g.waiting {
+		delete(g.waiting, s)
+		// Not in the turn of the owner that is here: s may be another's, whose
+		// inbox is full.
+		go s.owner.post(event{s: s, kind: evTrunkUp})
+		return true
+	}
+	return false
+}
+
+// whyNoTrunk is what keeps users waiting.
+func (g *sharedGroup) whyNoTrunk() string {
+	if g.anyUp() != nil {
+		return "the sessions with the ISP have as many users as they may have"
+	}
+	return "no session with the ISP is up"
 }

@@ -134,7 +134,7 @@ func (u *subscriber) tick(now time.Time) {
 		u.loginBy = time.Time{}
 		why := ""
 		if u.asked != 0 {
-			why = "no session with the ISP is up"
+			why = u.group.whyNoTrunk()
 		}
 		u.s.teardown(now, ReasonLoginTimeout, why)
 	case due(u.endAt):
@@ -238,8 +238,7 @@ func (u *subscriber) answer(now time.Time, a authAnswer) {
 // assign answers the AddressRequest, once there is a session for the user's
 // packets to travel on.
 func (u *subscriber) assign(now time.Time) {
-	if u.asked == 0 || u.trunk == nil && !u.chooseTrunk() {
-		u.group.wait(u.s)
+	if u.trunk == nil && !u.waitForTrunk() {
 		return
 	}
 	u.pool = u.group.poolOf(u.user)
@@ -278,6 +277,20 @@ func (u *subscriber) dns() (d [2]netip.Addr) {
 		return st.dns
 	}
 	return d
+}
+
+// waitForTrunk gives the user a trunk, or has him told when there is one.
+func (u *subscriber) waitForTrunk() bool {
+	if u.chooseTrunk() {
+		return true
+	}
+	// One may have come up before anybody knew that it was waited for.
+	u.group.wait(u.s)
+	if !u.chooseTrunk() {
+		return false
+	}
+	u.group.unwait(u.s)
+	return true
 }
 
 // chooseTrunk takes the session with the most room of those that are up.
@@ -368,10 +381,12 @@ func (u *subscriber) letGo() {
 
 // trunkUp may be what an AddressRequest has waited for.
 func (u *subscriber) trunkUp(now time.Time) {
-	if u.asked != 0 {
-		u.assign(now)
-		u.drain(now)
+	if u.asked == 0 {
+		u.group.wakeOne()
+		return
 	}
+	u.assign(now)
+	u.drain(now)
 }
 
 // trunkDown moves the user to another session, or hangs him up.
@@ -467,7 +482,13 @@ func (s *session) fromSubscriber(now time.Time, b *frame.Buf) {
 
 // subscriberEvent is what only sessions in mode shared are told.
 func (s *session) subscriberEvent(now time.Time, ev event) {
-	if s.sub == nil || s.state != stateUp {
+	switch {
+	case s.sub == nil:
+		return
+	case s.state != stateUp:
+		if ev.kind == evTrunkUp {
+			s.sub.group.wakeOne()
+		}
 		return
 	}
 	switch ev.kind {

@@ -244,7 +244,13 @@ func (t *trunk) tickNAT(st *trunkState) {
 
 // networkDown holds users' packets back, and tells their owners.
 func (t *trunk) networkDown(now time.Time) {
+	t.mu.Lock() // who joins from now on finds that it is down
 	st := t.state.Swap(nil)
+	members := make([]*session, 0, len(t.members))
+	for s := range t.members {
+		members = append(members, s)
+	}
+	t.mu.Unlock()
 	if st == nil {
 		return
 	}
@@ -253,21 +259,19 @@ func (t *trunk) networkDown(now time.Time) {
 		st.nat.Close(clock())
 	}
 	t.g.emit(Event{Time: now, Kind: EventTrunkDown, Line: t.Addr(), Uplink: t.cfg.Uplink})
-	t.mu.Lock()
-	members := make([]*session, 0, len(t.members))
-	for s := range t.members {
-		members = append(members, s)
-	}
-	t.mu.Unlock()
 	for _, s := range members {
 		s.owner.post(event{s: s, kind: evTrunkDown, aux: t})
 	}
 }
 
-// join counts s among the users, and reports whether there was room for it.
+// join counts s among the users, and reports whether it could: the trunk is up
+// and has room.
 func (t *trunk) join(s *session) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	if t.state.Load() == nil {
+		return false
+	}
 	if t.cfg.MaxUsers > 0 && len(t.members) >= t.cfg.MaxUsers {
 		return false
 	}
@@ -277,8 +281,11 @@ func (t *trunk) join(s *session) bool {
 
 func (t *trunk) leave(s *session) {
 	t.mu.Lock()
-	defer t.mu.Unlock()
 	delete(t.members, s)
+	t.mu.Unlock()
+	if t.cfg.MaxUsers > 0 && t.state.Load() != nil {
+		t.g.shared.trunkFree(t)
+	}
 }
 
 // free is how many more users it takes: what spreads them.
