@@ -100,12 +100,17 @@ func newSubscriber(s *session, g *sharedGroup) *subscriber {
 // lineUp begins PPP: the gateway is the one to speak first as well as the user.
 func (u *subscriber) lineUp(now time.Time) {
 	u.began = now
-	if t := u.group.cfg.LoginTimeout; t > 0 {
-		u.loginBy = now.Add(t)
-	}
+	u.waitForLogin(now)
 	u.link.Open(now)
 	u.link.Up(now)
 	u.drain(now)
+}
+
+// waitForLogin begins the time in which the user is to have an address.
+func (u *subscriber) waitForLogin(now time.Time) {
+	if t := u.group.cfg.LoginTimeout; t > 0 {
+		u.loginBy = now.Add(t)
+	}
 }
 
 func (u *subscriber) input(now time.Time, b *frame.Buf) {
@@ -177,6 +182,7 @@ func (u *subscriber) drain(now time.Time) {
 			u.networkDown(now)
 		case ppp.LCPDown:
 			u.letGo()
+			u.waitForLogin(now)
 		case ppp.Finished:
 			u.finished(now, out)
 		}
