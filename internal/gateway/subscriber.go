@@ -347,11 +347,9 @@ func (u *subscriber) networkUp(now time.Time) {
 	u.s.g.emit(Event{Time: now, Kind: EventNetworkUp, Line: u.s.info.Name, Uplink: u.trunk.cfg.Name, User: u.shownName(), Message: u.addr.String()})
 }
 
+// publishPath says how the user's packets travel. His trunk may be down again by
+// now: then they are dropped until trunkDown decides.
 func (u *subscriber) publishPath() {
-	st := u.trunk.state.Load()
-	if st == nil {
-		return
-	}
 	u.path.Store(&path{trunk: u.trunk, addr: ip.Addr4(u.addr), local: ip.Addr4(u.local), mtu: u.mtu(), among: u.group.cfg.UserToUser})
 }
 
