@@ -10,8 +10,8 @@ import (
 // algorithm of ATM), one word, for any number of goroutines. The zero policer
 // lets everything pass.
 type policer struct {
-	perOctet time.Duration // scaled by policerScale
-	fullAt   atomic.Int64  // on clock, scaled
+	perOctet atomic.Int64 // time, scaled by policerScale; 0 is no bound
+	fullAt   atomic.Int64 // on clock, scaled
 }
 
 // policerScale keeps fractions of a nanosecond, up to some 100 Gbit/s.
@@ -24,24 +24,29 @@ const (
 	policerLeast = 8 * 1500 // octets
 )
 
-// set sets the rate; 0 lets everything pass. It is for whoever owns p before others use it.
+// set sets the rate; 0 lets everything pass.
 func (p *policer) set(bitsPerSecond uint64) {
-	p.perOctet = 0
+	var perOctet int64
 	if bitsPerSecond > 0 {
-		p.perOctet = max(1, time.Duration(8*policerScale*uint64(time.Second)/bitsPerSecond))
+		perOctet = max(1, int64(8*policerScale*uint64(time.Second)/bitsPerSecond))
 	}
+	p.perOctet.Store(perOctet)
 }
 
 // pass reports whether n octets may go now.
 func (p *policer) pass(now time.Duration, n int) bool {
-	if p.perOctet == 0 {
+	perOctet := p.perOctet.Load()
+	if perOctet == 0 {
 		return true
 	}
-	at, cost := int64(now)*policerScale, int64(p.perOctet)*int64(n)
-	burst := max(int64(policerBurst)*policerScale, int64(p.perOctet)*policerLeast)
+	at, cost := int64(now)*policerScale, perOctet*int64(n)
+	burst := max(int64(policerBurst)*policerScale, perOctet*policerLeast)
 	for {
 		full := p.fullAt.Load()
 		next := max(full, at) + cost
+		if full == 0 { // none has passed yet, on a clock that may be below zero
+			next = at + cost
+		}
 		if next-at > burst {
 			return false
 		}

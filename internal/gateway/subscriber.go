@@ -338,10 +338,12 @@ func (u *subscriber) networkUp(now time.Time) {
 	if u.idle = limits.Idle; u.idle > 0 {
 		u.frames, u.idleAt = u.s.stats.upFrames.Load(), now.Add(u.idle)
 	}
+	var rate aaa.Rate
 	if u.user != nil {
-		u.up.set(u.user.Rate.Up)
-		u.down.set(u.user.Rate.Down)
+		rate = u.user.Rate
 	}
+	u.up.set(rate.Up)
+	u.down.set(rate.Down)
 	u.publishPath()
 	u.s.changed, u.s.authFailed = true, false
 	u.s.g.emit(Event{Time: now, Kind: EventNetworkUp, Line: u.s.info.Name, Uplink: u.trunk.cfg.Name, User: u.shownName(), Message: u.addr.String()})
