@@ -43,7 +43,7 @@ func (s *session) discover(now time.Time) {
 	}
 	d.uniq = newHostUniq(s.g.uniqs.Add(1), s.g.random)
 	d.client = pppoe.NewClient(pppoe.ClientConfig{
-		ServiceName: cfg.ServiceName,
+		ServiceName: s.serviceName(),
 		HostUniq:    d.uniq[:],
 		Extra:       s.accessLineTags(),
 		MaxPayload:  s.up.maxPayload,
@@ -58,6 +58,15 @@ func (s *session) discover(now time.Time) {
 	if s.up.gate.enter(now, s) {
 		s.admitted(now)
 	}
+}
+
+// serviceName is what is asked for: a session that users share may want another
+// service than the other lines of its uplink.
+func (s *session) serviceName() string {
+	if s.trunk != nil && s.trunk.cfg.ServiceName != "" {
+		return s.trunk.cfg.ServiceName
+	}
+	return s.up.cfg.ServiceName
 }
 
 // admitted is the uplink's leave to send one PADI.
