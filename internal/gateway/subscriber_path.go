@@ -77,8 +77,7 @@ func (u *subscriber) upstream4(now time.Duration, p *path, st *trunkState, b *fr
 		b.Put()
 		return nil, false
 	}
-	pkt = pkt[:h.Total]
-	b.SetLen(b.Len() - (len(b.Bytes()) - protocolLen - h.Total))
+	pkt = trim(b, pkt, h.Total)
 	if h.Src != p.addr {
 		// RFC 2827: what does not come from the address that was given is not
 		// let in, so that nobody is answered for what another has sent.
@@ -132,7 +131,7 @@ func (u *subscriber) translate(now time.Duration, p *path, st *trunkState, b *fr
 		return true
 	case nat.Hairpin:
 		if s := u.s.g.shared.routes.lookup(to); s != nil && p.among != config.UserToUserNone {
-			u.s.g.deliver(now, s, b, len(pkt))
+			u.hairpin(now, s, b, pkt, h)
 			return false
 		}
 		u.drops.prohibited.Add(1)
@@ -183,6 +182,18 @@ func (u *subscriber) sendPieces(now time.Duration, p *path, st *trunkState, piec
 // protocolLen is the length of a PPP Protocol field, uncompressed.
 const protocolLen = 2
 
+// trim cuts b, a frame whose information is pkt, to total octets of it, which it
+// returns. What follows is padding. The Protocol field is two octets from then on:
+// an AC may send one, and whoever writes it again counts on two.
+func trim(b *frame.Buf, pkt []byte, total int) []byte {
+	if head := b.Len() - len(pkt); head != protocolLen {
+		b.TrimFront(head)
+		putProtocol(b, ppp.ProtoIPv4)
+	}
+	b.SetLen(protocolLen + total)
+	return pkt[:total]
+}
+
 func putProtocol(b *frame.Buf, p ppp.Protocol) {
 	h := b.Prepend(protocolLen)
 	h[0], h[1] = byte(p>>8), byte(p)
@@ -211,24 +222,60 @@ func (u *subscriber) across(now time.Duration, to *session, b *frame.Buf, pkt []
 	switch v := ip.Forward4(pkt, h, theirs.mtu); v {
 	case ip.Forward:
 		ip.ClampMSS4(pkt, h, min(p.mtu, theirs.mtu))
-		u.s.stats.upFrames.Add(1)
-		u.s.stats.upOctets.Add(uint64(b.Len()))
+		u.countUp(b)
 		u.s.g.deliver(now, to, b, len(pkt))
 		return
 	case ip.Split:
-		var pieces [fragments]*frame.Buf
-		all, ok := ip.Fragment4(pieces[:0], pkt, h, theirs.mtu, u.s.g.pool)
-		if !ok {
+		u.countUp(b)
+		if !u.s.g.deliverPieces(now, to, pkt, h, theirs.mtu) {
 			u.drops.noBuffer.Add(1)
-		}
-		for _, f := range all {
-			putProtocol(f, ppp.ProtoIPv4)
-			u.s.g.deliver(now, to, f, f.Len())
 		}
 	default:
 		u.refuse(now, p, v, theirs.mtu, pkt, h)
 	}
 	b.Put()
+}
+
+// hairpin is across for what NAT has translated both ways. The hop was counted
+// before, and what the other user's line does not take cannot be told in an ICMP
+// error: the sender would not know his packet again.
+func (u *subscriber) hairpin(now time.Duration, to *session, b *frame.Buf, pkt []byte, h *ip.Header4) {
+	theirs := to.sub.path.Load()
+	switch {
+	case theirs == nil:
+		u.drops.notOpen.Add(1)
+	case len(pkt) <= theirs.mtu:
+		ip.ClampMSS4(pkt, h, theirs.mtu)
+		u.countUp(b)
+		u.s.g.deliver(now, to, b, len(pkt))
+		return
+	case h.DF:
+		u.drops.tooBig.Add(1)
+	default:
+		u.countUp(b)
+		if !u.s.g.deliverPieces(now, to, pkt, h, theirs.mtu) {
+			u.drops.noBuffer.Add(1)
+		}
+	}
+	b.Put()
+}
+
+// countUp counts a packet of the user's that leaves by another user's line.
+func (u *subscriber) countUp(b *frame.Buf) {
+	u.s.stats.upFrames.Add(1)
+	u.s.stats.upOctets.Add(uint64(b.Len()))
+}
+
+// deliverPieces fragments a packet for a user. It is false if there were no buffers.
+func (g *Gateway) deliverPieces(now time.Duration, to *session, pkt []byte, h *ip.Header4, mtu int) bool {
+	var pieces [fragments]*frame.Buf
+	all, ok := ip.Fragment4(pieces[:0], pkt, h, mtu, g.pool)
+	for _, f := range all {
+		n := f.Len()
+		putProtocol(f, ppp.ProtoIPv4)
+		g.deliver(now, to, f, n)
+	}
+	return ok
 }
 
 // deliver puts a packet in a user's queue, and writes it.
@@ -315,8 +362,7 @@ func (t *trunk) downstream(now time.Duration, b *frame.Buf) *outbox {
 		b.Put()
 		return nil
 	}
-	pkt = pkt[:h.Total]
-	b.SetLen(b.Len() - (len(b.Bytes()) - protocolLen - h.Total))
+	pkt = trim(b, pkt, h.Total)
 	if st.nat != nil {
 		switch _, v := st.nat.In(now, pkt, &h); {
 		case v == nat.ToRouter:
@@ -347,14 +393,8 @@ func (t *trunk) downstream(now time.Duration, b *frame.Buf) *outbox {
 		ip.ClampMSS4(pkt, &h, min(st.mtu, p.mtu))
 		return to.sub.push(now, b, len(pkt))
 	case ip.Split:
-		var pieces [fragments]*frame.Buf
-		all, ok := ip.Fragment4(pieces[:0], pkt, &h, p.mtu, t.g.pool)
-		if !ok {
+		if !t.g.deliverPieces(now, to, pkt, &h, p.mtu) {
 			t.drops.noBuffer.Add(1)
-		}
-		for _, f := range all {
-			putProtocol(f, ppp.ProtoIPv4)
-			t.g.deliver(now, to, f, f.Len())
 		}
 	case ip.Expired:
 		t.drops.expired.Add(1)
@@ -363,6 +403,7 @@ func (t *trunk) downstream(now time.Duration, b *frame.Buf) *outbox {
 		t.drops.tooBig.Add(1)
 		t.tell(now, st, ip.PacketTooBig, p.mtu, pkt, &h)
 	case ip.SourceRoute:
+		t.drops.prohibited.Add(1)
 		t.tell(now, st, ip.SourceRouteFailed, 0, pkt, &h)
 	default:
 		t.drops.malformed.Add(1)

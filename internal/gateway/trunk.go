@@ -55,6 +55,7 @@ type trunkDrops struct {
 	notOpen, malformed, unknownProtocol atomic.Uint64
 	noUser                              atomic.Uint64 // for an address that nobody has
 	expired, tooBig, noBuffer           atomic.Uint64
+	prohibited                          atomic.Uint64 // it asks for a source route
 	translated                          atomic.Uint64 // NAT refused it; its own counters say why
 }
 
@@ -62,7 +63,7 @@ func (d *trunkDrops) values() map[string]uint64 {
 	return map[string]uint64{
 		"not_open": d.notOpen.Load(), "malformed": d.malformed.Load(), "unknown_protocol": d.unknownProtocol.Load(),
 		"no_user": d.noUser.Load(), "expired": d.expired.Load(), "too_big": d.tooBig.Load(), "no_buffer": d.noBuffer.Load(),
-		"nat": d.translated.Load(),
+		"prohibited": d.prohibited.Load(), "nat": d.translated.Load(),
 	}
 }
 
