@@ -155,7 +155,7 @@ func (t *trunk) client(ln *trunkLine) {
 			case ppp.Params:
 				mtu = out.SendMRU
 			case ppp.NetworkUp:
-				t.networkUp(now, out, mtu)
+				t.networkUp(now, ln, out, mtu)
 			case ppp.NetworkDown:
 				t.networkDown(now)
 			case ppp.Finished:
@@ -197,11 +197,17 @@ func (t *trunk) client(ln *trunkLine) {
 }
 
 // networkUp lets users' packets pass.
-func (t *trunk) networkUp(now time.Time, n ppp.NetworkUp, mtu int) {
+func (t *trunk) networkUp(now time.Time, ln *trunkLine, n ppp.NetworkUp, mtu int) {
+	s := t.session.Load()
+	if fwd := s.forward.Load(); fwd != nil {
+		// An AC that says nothing of its MRU takes 1500 octets (RFC 1661 section
+		// 6.1), but PPPoE carries 1492 unless both ends agreed on more (RFC 4638).
+		mtu = min(mtu, fwd.maxFrame-protocolLen)
+	}
 	if t.cfg.MTU > 0 {
 		mtu = min(mtu, t.cfg.MTU)
 	}
-	st := &trunkState{session: t.session.Load(), local: n.Local, addr: ip.Addr4(n.Local), dns: n.DNS, mtu: mtu, done: make(chan struct{})}
+	st := &trunkState{session: s, local: n.Local, addr: ip.Addr4(n.Local), dns: n.DNS, mtu: mtu, done: make(chan struct{})}
 	if t.cfg.NAT {
 		var err error
 		st.nat, err = nat.New(nat.Config{
@@ -209,7 +215,7 @@ func (t *trunk) networkUp(now time.Time, n ppp.NetworkUp, mtu int) {
 		})
 		if err != nil {
 			t.g.log.Error("the session cannot be shared", "session", t.cfg.Name, "err", err)
-			t.last.Close()
+			ln.Close()
 			return
 		}
 		t.g.readers.Go(func() { t.tickNAT(st) })
