@@ -88,6 +88,11 @@ func (l *trunkLine) TryWrite(frames []*frame.Buf) (n int, whole bool, err error)
 			l.put(l.fromAC, b.Bytes())
 		}
 	}
+	select {
+	case <-l.done:
+		l.drain() // the client may have done so for the last time
+	default:
+	}
 	return len(frames), true, nil
 }
 
