@@ -1,37 +1,29 @@
 package gateway
 
 import (
-	"net/netip"
-	"slices"
 	"sync"
 	"sync/atomic"
-
-	"tributary/internal/ip"
 )
 
-// routes finds the user of an IPv4 address, by one look into one array. Each pool
-// is a range of it; an address that a user has beyond all pools is a range of
-// its own. Readers take no lock.
+// routes finds the user of an IPv4 address, in three looks for any number of
+// them, wherever they lie: pools and fixed addresses beyond all pools cost the
+// same. Readers take no lock. What is below the top is made when an address of it
+// is first given to a user, and stays: 2 KiB for each /16 and each /24.
 type routes struct {
-	mu     sync.Mutex // writers
-	ranges atomic.Pointer[[]*addressRange]
+	mu  sync.Mutex // writers
+	top [1 << 16]atomic.Pointer[routes16]
 }
 
-// addressRange is the users of a run of addresses.
-type addressRange struct {
-	base  uint32
-	users []atomic.Pointer[session]
-}
+type (
+	routes16 [256]atomic.Pointer[routes24]
+	routes24 [256]atomic.Pointer[session]
+)
 
-// slot is where a's user is; nil if a is in none of the ranges.
+// slot is where a's user is; nil if a and its neighbours never had one.
 func (r *routes) slot(a uint32) *atomic.Pointer[session] {
-	all := r.ranges.Load()
-	if all == nil {
-		return nil
-	}
-	for _, g := range *all {
-		if i := a - g.base; i < uint32(len(g.users)) {
-			return &g.users[i]
+	if n := r.top[a>>16].Load(); n != nil {
+		if n := n[a>>8&0xff].Load(); n != nil {
+			return &n[a&0xff]
 		}
 	}
 	return nil
@@ -45,29 +37,17 @@ func (r *routes) lookup(a uint32) *session {
 	return nil
 }
 
-// addPrefix makes room for the users of a pool.
-func (r *routes) addPrefix(p netip.Prefix) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.add(&addressRange{base: ip.Addr4(p.Masked().Addr()), users: make([]atomic.Pointer[session], 1<<(32-p.Bits()))})
-}
-
-// add is for whoever holds mu. The list is replaced, since readers are in the old one.
-func (r *routes) add(g *addressRange) {
-	var list []*addressRange
-	if old := r.ranges.Load(); old != nil {
-		list = slices.Clone(*old)
-	}
-	list = append(list, g)
-	r.ranges.Store(&list)
-}
-
 // set makes s the user of a, and reports whether nobody was before.
 func (r *routes) set(a uint32, s *session) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.slot(a) == nil {
-		r.add(&addressRange{base: a, users: make([]atomic.Pointer[session], 1)})
+	n16 := r.top[a>>16].Load()
+	if n16 == nil {
+		n16 = new(routes16)
+		r.top[a>>16].Store(n16)
+	}
+	if at := &n16[a>>8&0xff]; at.Load() == nil {
+		at.Store(new(routes24))
 	}
 	return r.slot(a).CompareAndSwap(nil, s)
 }

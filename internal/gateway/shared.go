@@ -162,7 +162,6 @@ func (sh *shared) openGroups() error {
 			return fmt.Errorf("pools %s: %w", c.Name, err)
 		}
 		sh.pools[c.Name] = &addressPool{c, p}
-		sh.routes.addPrefix(c.Prefix)
 	}
 	for i := range sh.g.cfg.Lines {
 		l := &sh.g.cfg.Lines[i]
