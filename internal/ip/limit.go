@@ -26,7 +26,11 @@ func (b *Bucket) Take(now time.Duration, r Rate) bool {
 	depth := int64(r.Every) * int64(max(r.Burst, 1))
 	for {
 		was := b.full.Load()
-		full := max(was, int64(now)) + int64(r.Every)
+		full := max(was, int64(now))
+		if was == 0 { // a zero Bucket, on a clock that may be below zero
+			full = int64(now)
+		}
+		full += int64(r.Every)
 		if full-int64(now) > depth {
 			return false
 		}
