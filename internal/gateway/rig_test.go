@@ -42,9 +42,20 @@ type rig struct {
 	stop  context.CancelFunc
 	done  chan error
 	ended bool
+
+	jitter func(int64) int64
+	also   []func() // what else is closed at the end
 }
 
 func newRig(t *testing.T, change func(*config.Config)) *rig {
+	t.Helper()
+	r := makeRig(t, change)
+	r.start()
+	return r
+}
+
+// makeRig is a rig whose gateway does not run yet.
+func makeRig(t *testing.T, change func(*config.Config)) *rig {
 	t.Helper()
 	r := &rig{t: t, pool: frame.NewPool(4096), hub: ether.NewHub(), done: make(chan error, 1)}
 	r.cfg = config.Config{
@@ -65,12 +76,11 @@ func newRig(t *testing.T, change func(*config.Config)) *rig {
 	r.port = r.hub.Port("eth1", gwMAC, r.pool)
 	r.ac = &fakeAC{t: t, port: r.hub.Port("ac", acMAC, r.pool), pool: r.pool, mac: acMAC}
 	go r.ac.read()
-	r.start()
 	t.Cleanup(func() {
 		if !r.ended { // the test failed on the way
 			r.stop()
 			<-r.done
-			r.ac.port.Close()
+			r.closeOthers()
 		}
 	})
 	return r
@@ -98,6 +108,7 @@ func (r *rig) startWith(open func(string, *frame.Pool) (ether.Port, error)) {
 				b[i] = n
 			}
 		},
+		Jitter:   r.jitter,
 		Hostname: "gw",
 	})
 	if err != nil {
@@ -124,6 +135,14 @@ func (r *rig) restart(change func()) {
 	r.start()
 }
 
+// closeOthers closes what is not the gateway.
+func (r *rig) closeOthers() {
+	r.ac.port.Close()
+	for _, f := range r.also {
+		f()
+	}
+}
+
 // end stops the gateway and holds it to leaving nothing behind.
 func (r *rig) end() {
 	r.t.Helper()
@@ -133,7 +152,7 @@ func (r *rig) end() {
 		r.t.Errorf("Run: %v", err)
 	}
 	r.sub.Close()
-	r.ac.port.Close()
+	r.closeOthers()
 	synctest.Wait()
 	if n := r.pool.InUse(); n != 0 {
 		r.t.Errorf("%d buffers were not put back", n)
