@@ -42,7 +42,8 @@ internal/ether receives from a V2 ring and sends by sendmmsg, %d frames at once,
 - **No transmit ring**: each frame has to be copied into its slot, and a slot's pages are not the kernel's own, which the
   other end of a veth must not be given. Since Linux 4.20 the kernel copies them once more for that; before, it gave the slot back
   to the sender while the frame was still being read, so that it could change on its way.
-- **No more at once**: %d frames share the price of a call already. What is taken at once is also what others wait for.
+- **Larger reads**: out of a ring more frames at once cost nothing, and what is read together is written to lines together; the
+  gateway takes up to 128. Of a call's own price 64 frames have a small share each already, so it sends so many.
 - **No fanout**: two sockets, with a thread each, share what comes by the session id. That divides the work without making it less,
   and each thread wakes up for half as many frames; here the second core is the load's. It is for machines with cores to spare.
 - **Through the queueing discipline**: past it is an option of the uplink, and not the default, since traffic control
