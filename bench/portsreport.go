@@ -31,7 +31,7 @@ the echo makes up to be busy with each of them; it is not in *us echo*. What one
 since on a veth the sender delivers: so *us both* is what counts. *times* is that against the gateway's way within a
 round. The gateway's way is in bold.
 
-internal/ether receives from a V2 ring and sends by sendmmsg, %d frames at once, through the queueing discipline:
+internal/ether receives from a V2 ring and sends by sendmmsg, %d frames in a call, through the queueing discipline:
 
 - **A V2 ring, not recvmmsg**: as long as frames are there they are received without a system call. That pays for a
   reader who has something to do with them, as a gateway has. One who has not is done before there are many: the ring
@@ -50,7 +50,7 @@ internal/ether receives from a V2 ring and sends by sendmmsg, %d frames at once,
   and tcpdump do not see such frames.
 
 `, r.began.Format("2006-01-02"), r.took.Round(1e9), machine(), figures(spreadOf(others), 2), command(os.Args),
-		maxBatch, portSessions, o.rounds, o.duration/portShare, gatewayWay.batch, gatewayWay.batch)
+		maxBatch, portSessions, o.rounds, o.duration/portShare, gatewayWay.batch)
 
 	b.WriteString("| payload | window | work | receive, send, batch | frames/s | us echo | us load | us both | times | frames a receive | lost |\n")
 	b.WriteString("|--:|--:|--:|---|--:|--:|--:|--:|--:|--:|--:|\n")
