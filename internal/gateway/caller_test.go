@@ -148,6 +148,7 @@ type caller struct {
 	got      [][]byte // IP packets
 	frames   [][]byte // control frames, as they came
 	over     bool     // the line is closed
+	six      caller6
 }
 
 // as is a caller's configuration: who he is, and what he agrees to.
@@ -196,6 +197,8 @@ func (c *caller) read() {
 					c.t.Errorf("%s: ill-formed frame % x", c.name, b.Bytes())
 				case p == ppp.ProtoIPv4:
 					c.got = append(c.got, bytes.Clone(info))
+				case p == ppp.ProtoIPv6:
+					c.six.input(now, info)
 				default:
 					c.frames = append(c.frames, bytes.Clone(b.Bytes()))
 					c.link.Input(now, b.Bytes())
@@ -215,7 +218,12 @@ func (c *caller) read() {
 	}
 }
 
-func (c *caller) tick() { c.do(c.link.Tick) }
+func (c *caller) tick() {
+	c.do(func(now time.Time) {
+		c.link.Tick(now)
+		c.six.tick(now)
+	})
+}
 
 // do runs f with the caller's state.
 func (c *caller) do(f func(now time.Time)) {
@@ -224,7 +232,8 @@ func (c *caller) do(f func(now time.Time)) {
 	now := time.Now()
 	f(now)
 	c.drain(now)
-	if at := c.link.Deadline(); at.IsZero() || c.over {
+	c.drain6(now)
+	if at := earliest(c.link.Deadline(), c.six.deadline()); at.IsZero() || c.over {
 		c.timer.Stop()
 	} else {
 		c.timer.Reset(max(at.Sub(now), time.Millisecond))
@@ -244,6 +253,10 @@ func (c *caller) drain(now time.Time) {
 			c.network = &out
 		case ppp.NetworkDown:
 			c.network = nil
+		case ppp.IPv6Up:
+			c.six.up(now, out)
+		case ppp.IPv6Down:
+			c.six.host = nil
 		case ppp.Finished:
 			c.finished = &out
 			c.timer.Stop()

@@ -19,6 +19,8 @@ const (
 	EventOrphan      = "orphan-padt"  // a session left over from before was ended
 	EventTrunkUp     = "shared-up"    // a session that users share has its address
 	EventTrunkDown   = "shared-down"  // and lost it
+	EventPrefix      = "prefix"       // the ISP has delegated an IPv6 prefix, another one than before
+	EventPrefixLost  = "prefix-lost"  // and it holds no longer
 	EventMoved       = "user-moved"   // a user's packets travel on another session now
 	EventNoAddress   = "no-address"   // a user could not be given an address
 )

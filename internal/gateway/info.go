@@ -27,6 +27,7 @@ type LineInfo struct {
 	Auth      string        `json:"auth" doc:"Authentication protocol asked for by the ISP"`
 	Address   string        `json:"address" doc:"IPv4 address the ISP gave"`
 	Peer      string        `json:"peer" doc:"The ISP's own IPv4 address"`
+	Prefix    string        `json:"prefix,omitempty" doc:"Mode shared: the user's IPv6 prefix; of a session, the one that the ISP delegates"`
 	DNS       []string      `json:"dns"`
 	Message   string        `json:"message" doc:"The AC's last words: authentication message, error tag, PADT reason"`
 	SendACCM  uint32        `json:"send_accm"`

@@ -37,6 +37,7 @@ type fakeISP struct {
 	services []string    // asked for, by every session
 	got      [][]byte    // IP packets, from any session
 	other    int         // frames of other data protocols
+	six      *isp6       // nil: no IPv6
 }
 
 type ispSession struct {
@@ -46,6 +47,7 @@ type ispSession struct {
 	link *ppp.Link
 	user string
 	up   bool
+	six  *ispSession6
 }
 
 func newFakeISP(t *testing.T, hub *ether.Hub, pool *frame.Pool) *fakeISP {
@@ -116,6 +118,8 @@ func (i *fakeISP) input(now time.Time, f []byte) {
 		i.t.Errorf("the ISP got an ill-formed PPP frame of %d octets", len(inner))
 	case p == ppp.ProtoIPv4:
 		i.got = append(i.got, bytes.Clone(info))
+	case p == ppp.ProtoIPv6 && s.six != nil:
+		s.six.input(now, info)
 	case p.IsData():
 		i.other++
 	default:
@@ -134,6 +138,7 @@ func (i *fakeISP) tick() {
 	for _, s := range i.sessions {
 		s.link.Tick(now)
 		s.drain(now)
+		s.six.tick(now)
 	}
 	i.schedule(now)
 }
@@ -144,7 +149,7 @@ func (i *fakeISP) schedule(now time.Time) {
 	}
 	at := i.server.Deadline()
 	for _, s := range i.sessions {
-		at = earliest(at, s.link.Deadline())
+		at = earliest(at, earliest(s.link.Deadline(), s.six.deadline()))
 	}
 	if at.IsZero() {
 		i.timer.Stop()
@@ -167,6 +172,9 @@ func (i *fakeISP) drain(now time.Time) {
 			s.link.Up(now)
 			s.drain(now)
 		case pppoe.ServerClosed:
+			if s := i.sessions[out.SessionID]; s != nil {
+				s.six.down()
+			}
 			delete(i.sessions, out.SessionID)
 		}
 	}
@@ -178,7 +186,7 @@ func (i *fakeISP) send(dst pppoe.MAC, kind uint16, packet []byte) {
 	defer b.Put()
 	b.SetBytes(packet)
 	ether.Prepend(b, &ether.Header{Dst: dst, Src: ispMAC, Type: kind})
-	if i.silent {
+	if i.silent || i.closed {
 		return
 	}
 	if _, err := i.port.WriteBatch([]*frame.Buf{b}); err != nil {
@@ -207,6 +215,11 @@ func (s *ispSession) drain(now time.Time) {
 			s.up = true
 		case ppp.NetworkDown:
 			s.up = false
+		case ppp.IPv6Up:
+			s.six = newISPSession6(s, now, out)
+		case ppp.IPv6Down:
+			s.six.down()
+			s.six = nil
 		case ppp.Finished:
 			s.isp.server.CloseSession(now, s.peer, s.sid, "")
 			delete(s.isp.sessions, s.sid)

@@ -53,6 +53,7 @@ const (
 	evAnswer                     // shared: whether the user is who he says he is
 	evTrunkUp                    // shared: a session with the ISP is up
 	evTrunkDown                  // shared: the one that the user shares is down
+	evIPv6                       // shared: what holds for IPv6 has changed
 )
 
 // ending is why a session is to end.

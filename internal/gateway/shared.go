@@ -23,6 +23,8 @@ type shared struct {
 	pools    map[string]*addressPool
 	groups   map[string]*sharedGroup
 	routes   routes
+	routes6  routes6
+	users6   users6
 	tally    aaa.Tally
 	verifier *aaa.Verifier
 	store    *pool.Store
@@ -46,6 +48,7 @@ type sharedGroup struct {
 type addressPool struct {
 	cfg  *config.Pool
 	pool *pool.Pool
+	six  *prefixPool // nil without IPv6
 }
 
 // gateway is our address towards users; the zero Addr: the session's own.
@@ -113,6 +116,9 @@ func (g *Gateway) openShared() error {
 }
 
 func (sh *shared) used(t *trunk) bool {
+	if t.delegates != nil {
+		return true
+	}
 	for _, g := range sh.groups {
 		for _, other := range g.trunks {
 			if other == t {
@@ -161,7 +167,11 @@ func (sh *shared) openGroups() error {
 		if err != nil {
 			return fmt.Errorf("pools %s: %w", c.Name, err)
 		}
-		sh.pools[c.Name] = &addressPool{c, p}
+		six, err := sh.newPrefixPool(c)
+		if err != nil {
+			return fmt.Errorf("pools %s: %w", c.Name, err)
+		}
+		sh.pools[c.Name] = &addressPool{c, p, six}
 	}
 	for i := range sh.g.cfg.Lines {
 		l := &sh.g.cfg.Lines[i]

@@ -19,6 +19,7 @@ type subscriber struct {
 	s     *session
 	group *sharedGroup
 	link  *ppp.Link
+	six   *subscriberIPv6 // nil without IPv6
 
 	user    *aaa.User // who was authenticated; nil for anyone
 	counted bool      // in the tally of his sessions
@@ -86,11 +87,15 @@ func newSubscriber(s *session, g *sharedGroup) *subscriber {
 		local = dummyAddr
 	}
 	u.local = local
+	if c.IPv6 {
+		u.six = new(subscriberIPv6)
+	}
 	u.link = ppp.NewLink(ppp.LinkConfig{
 		Async: true, ACCM: s.info.ACCM, PFC: true, ACFC: true,
 		MRU: c.MTU, MaxMRU: c.MTU,
 		Auth: g.auth, SystemName: s.g.hostname,
 		IPv4:         &ppp.IPv4Config{Local: local, AssignPeer: true},
+		IPv6:         g.ipv6Config(),
 		EchoInterval: c.UserEcho.Interval, EchoFailures: c.UserEcho.Failures,
 		Random: s.g.random,
 	})
@@ -120,7 +125,7 @@ func (u *subscriber) input(now time.Time, b *frame.Buf) {
 
 func (u *subscriber) deadline() time.Time {
 	at := u.link.Deadline()
-	for _, t := range [...]time.Time{u.loginBy, u.endAt, u.idleAt} {
+	for _, t := range [...]time.Time{u.loginBy, u.endAt, u.idleAt, u.deadline6()} {
 		if !t.IsZero() && (at.IsZero() || t.Before(at)) {
 			at = t
 		}
@@ -134,6 +139,7 @@ func (u *subscriber) tick(now time.Time) {
 		u.link.Tick(now)
 		u.drain(now)
 	}
+	u.tick6(now)
 	switch {
 	case due(u.loginBy):
 		u.loginBy = time.Time{}
@@ -180,6 +186,10 @@ func (u *subscriber) drain(now time.Time) {
 			u.networkUp(now)
 		case ppp.NetworkDown:
 			u.networkDown(now)
+		case ppp.IPv6Up:
+			u.ipv6Up(now, out)
+		case ppp.IPv6Down:
+			u.ipv6Down()
 		case ppp.LCPDown:
 			u.letGo()
 			u.waitForLogin(now)
@@ -330,6 +340,14 @@ func (u *subscriber) networkUp(now time.Time) {
 		u.s.teardown(now, ReasonLocalLimits, "the address "+u.addr.String()+" is another line's")
 		return
 	}
+	u.enter(now)
+	u.publishPath()
+	u.s.changed, u.s.authFailed = true, false
+	u.s.g.emit(Event{Time: now, Kind: EventNetworkUp, Line: u.s.info.Name, Uplink: u.trunk.cfg.Name, User: u.shownName(), Message: u.addr.String()})
+}
+
+// enter begins what holds for a user who has an address, of either kind.
+func (u *subscriber) enter(now time.Time) {
 	u.loginBy = time.Time{}
 	limits := u.group.limits(u.user)
 	if limits.Session > 0 && u.endAt.IsZero() {
@@ -344,9 +362,6 @@ func (u *subscriber) networkUp(now time.Time) {
 	}
 	u.up.set(rate.Up)
 	u.down.set(rate.Down)
-	u.publishPath()
-	u.s.changed, u.s.authFailed = true, false
-	u.s.g.emit(Event{Time: now, Kind: EventNetworkUp, Line: u.s.info.Name, Uplink: u.trunk.cfg.Name, User: u.shownName(), Message: u.addr.String()})
 }
 
 // publishPath says how the user's packets travel. His trunk may be down again by
@@ -357,7 +372,10 @@ func (u *subscriber) publishPath() {
 
 func (u *subscriber) networkDown(time.Time) {
 	u.path.Store(nil)
-	u.idleAt, u.s.changed = time.Time{}, true
+	u.s.changed = true
+	if !u.open6() {
+		u.idleAt = time.Time{}
+	}
 	if u.addr.IsValid() {
 		u.s.g.shared.routes.clear(ip.Addr4(u.addr), u.s)
 	}
@@ -365,6 +383,7 @@ func (u *subscriber) networkDown(time.Time) {
 
 // letGo gives back what an open link had.
 func (u *subscriber) letGo() {
+	u.ipv6Down()
 	u.networkDown(time.Time{})
 	u.authID, u.asked = 0, 0
 	u.group.unwait(u.s)
@@ -387,12 +406,15 @@ func (u *subscriber) letGo() {
 
 // trunkUp may be what an AddressRequest has waited for.
 func (u *subscriber) trunkUp(now time.Time) {
-	if u.asked == 0 {
+	if u.asked == 0 && !u.waits6() {
 		u.group.wakeOne()
 		return
 	}
-	u.assign(now)
-	u.drain(now)
+	if u.asked != 0 {
+		u.assign(now)
+		u.drain(now)
+	}
+	u.refresh6(now)
 }
 
 // trunkDown moves the user to another session, or hangs him up.
@@ -408,6 +430,7 @@ func (u *subscriber) trunkDown(now time.Time, t *trunk) {
 			if open {
 				u.publishPath()
 			}
+			u.refresh6(now)
 			u.s.changed = true
 			u.s.g.emit(Event{Time: now, Kind: EventMoved, Line: u.s.info.Name, Uplink: u.trunk.cfg.Name, User: u.shownName(), Message: "from " + t.cfg.Name})
 			return
@@ -475,6 +498,8 @@ func (s *session) fromSubscriber(now time.Time, b *frame.Buf) {
 	switch {
 	case s.state != stateUp:
 		s.stats.notOpen.Add(1)
+	case s.sub.onLink(b):
+		s.sub.inputIPv6(now, b)
 	case !isControl(b):
 		if fwd, ok := s.sub.upstream(clock(), b); ok {
 			s.sendUp(fwd, []*frame.Buf{b})
@@ -504,6 +529,8 @@ func (s *session) subscriberEvent(now time.Time, ev event) {
 		}
 	case evTrunkUp:
 		s.sub.trunkUp(now)
+	case evIPv6:
+		s.sub.refresh6(now)
 	case evTrunkDown:
 		if t, ok := ev.aux.(*trunk); ok {
 			s.sub.trunkDown(now, t)

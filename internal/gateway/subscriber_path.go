@@ -48,6 +48,10 @@ const fragments = 32
 // upstream decides about one packet of the user's. If it is true, b is ready to be
 // sent on the trunk; otherwise it has been taken over, or dropped and counted.
 func (u *subscriber) upstream(now time.Duration, b *frame.Buf) (fwd *forward, ok bool) {
+	proto, pkt, _ := ppp.Split(b.Bytes())
+	if proto == ppp.ProtoIPv6 && u.six != nil {
+		return u.upstream6(now, b, pkt)
+	}
 	p := u.path.Load()
 	if p == nil {
 		u.drops.notOpen.Add(1)
@@ -55,7 +59,6 @@ func (u *subscriber) upstream(now time.Duration, b *frame.Buf) (fwd *forward, ok
 		return nil, false
 	}
 	st := p.trunk.state.Load()
-	proto, pkt, _ := ppp.Split(b.Bytes())
 	switch {
 	case st == nil:
 		u.drops.notOpen.Add(1)
@@ -77,7 +80,7 @@ func (u *subscriber) upstream4(now time.Duration, p *path, st *trunkState, b *fr
 		b.Put()
 		return nil, false
 	}
-	pkt = trim(b, pkt, h.Total)
+	pkt = trim(b, pkt, h.Total, ppp.ProtoIPv4)
 	if h.Src != p.addr {
 		// RFC 2827: what does not come from the address that was given is not
 		// let in, so that nobody is answered for what another has sent.
@@ -120,7 +123,7 @@ func (u *subscriber) upstream4(now time.Duration, p *path, st *trunkState, b *fr
 	if st.nat != nil && !u.translate(now, p, st, b, pkt, &h) {
 		return nil, false
 	}
-	return u.ready(st, b)
+	return u.ready(st.session, b)
 }
 
 // translate is the way out through NAT. It is false if b has gone another way.
@@ -146,8 +149,8 @@ func (u *subscriber) translate(now time.Duration, p *path, st *trunkState, b *fr
 }
 
 // ready puts the headers of the trunk's session in front.
-func (u *subscriber) ready(st *trunkState, b *frame.Buf) (*forward, bool) {
-	fwd := st.session.forward.Load()
+func (u *subscriber) ready(s *session, b *frame.Buf) (*forward, bool) {
+	fwd := s.forward.Load()
 	if fwd == nil {
 		u.drops.notOpen.Add(1)
 		b.Put()
@@ -172,7 +175,7 @@ func (u *subscriber) sendPieces(now time.Duration, p *path, st *trunkState, piec
 				continue
 			}
 		}
-		if fwd, ok := u.ready(st, b); ok {
+		if fwd, ok := u.ready(st.session, b); ok {
 			u.s.stats.sentUp(fwd, []*frame.Buf{b})
 			b.Put()
 		}
@@ -185,10 +188,10 @@ const protocolLen = 2
 // trim cuts b, a frame whose information is pkt, to total octets of it, which it
 // returns. What follows is padding. The Protocol field is two octets from then on:
 // an AC may send one, and whoever writes it again counts on two.
-func trim(b *frame.Buf, pkt []byte, total int) []byte {
+func trim(b *frame.Buf, pkt []byte, total int, p ppp.Protocol) []byte {
 	if head := b.Len() - len(pkt); head != protocolLen {
 		b.TrimFront(head)
-		putProtocol(b, ppp.ProtoIPv4)
+		putProtocol(b, p)
 	}
 	b.SetLen(protocolLen + total)
 	return pkt[:total]
@@ -344,13 +347,16 @@ func (u *subscriber) push(now time.Duration, b *frame.Buf, n int) *outbox {
 // It is called by the port's reader and never waits. The outbox, if there is one,
 // must be flushed by the caller, soon.
 func (t *trunk) downstream(now time.Duration, b *frame.Buf) *outbox {
+	proto, pkt, _ := ppp.Split(b.Bytes())
+	if proto == ppp.ProtoIPv6 {
+		return t.downstream6(now, b, pkt)
+	}
 	st := t.state.Load()
 	if st == nil {
 		t.drops.notOpen.Add(1)
 		b.Put()
 		return nil
 	}
-	proto, pkt, _ := ppp.Split(b.Bytes())
 	if proto != ppp.ProtoIPv4 {
 		t.drops.unknownProtocol.Add(1)
 		b.Put()
@@ -362,7 +368,7 @@ func (t *trunk) downstream(now time.Duration, b *frame.Buf) *outbox {
 		b.Put()
 		return nil
 	}
-	pkt = trim(b, pkt, h.Total)
+	pkt = trim(b, pkt, h.Total, ppp.ProtoIPv4)
 	if st.nat != nil {
 		switch _, v := st.nat.In(now, pkt, &h); {
 		case v == nat.ToRouter:
@@ -439,7 +445,12 @@ func (t *trunk) tell(now time.Duration, st *trunkState, what ip.Problem, mtu int
 
 // send sends one packet of the gateway's own to the ISP; b stays the caller's.
 func (t *trunk) send(st *trunkState, b *frame.Buf) {
-	if fwd := st.session.forward.Load(); fwd != nil && fwd.upstream(b) {
-		st.session.stats.sentUp(fwd, []*frame.Buf{b})
+	sendOn(st.session, b)
+}
+
+// sendOn sends one frame of the gateway's own on a trunk's session; b stays the caller's.
+func sendOn(s *session, b *frame.Buf) {
+	if fwd := s.forward.Load(); fwd != nil && fwd.upstream(b) {
+		s.stats.sentUp(fwd, []*frame.Buf{b})
 	}
 }

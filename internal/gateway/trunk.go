@@ -23,8 +23,9 @@ type trunk struct {
 	group  config.Lines // what its line is to the rest of the gateway
 	secret string
 
-	state    atomic.Pointer[trunkState] // nil while no packet may pass
-	session  atomic.Pointer[session]    // of the line
+	state    atomic.Pointer[trunkState]  // nil while no packet may pass
+	state6   atomic.Pointer[trunkState6] // the same of IPv6
+	session  atomic.Pointer[session]     // of the line
 	drops    trunkDrops
 	errors   ip.ErrorLimit
 	icmp     ip.Bucket
@@ -34,6 +35,11 @@ type trunk struct {
 	last   *trunkLine // Accept's
 	wait   time.Duration
 	worked atomic.Bool // the last line's network phase was open
+
+	// IPv6: the pool that has its prefix from this session's ISP, if there is one, and
+	// the prefix it had last. The client's.
+	delegates *prefixPool
+	hint      netip.Prefix
 
 	mu      sync.Mutex
 	members map[*session]struct{} // users whose packets travel here
@@ -93,7 +99,7 @@ func newTrunk(g *Gateway, cfg *config.Session, up *uplink, secret string) *trunk
 func (t *trunk) Accept() (line.Line, error) {
 	if t.last != nil {
 		select {
-		case <-t.last.done:
+		case <-t.last.ended:
 		case <-t.stop:
 			return nil, line.ErrClosed
 		}
@@ -133,6 +139,9 @@ func (t *trunk) linkConfig() ppp.LinkConfig {
 		EchoInterval: t.up.cfg.Echo.Interval, EchoFailures: t.up.cfg.Echo.Failures,
 		MaxConfigure: maxDialRequests, Random: t.g.random,
 	}
+	if t.cfg.IPv6 {
+		c.IPv6 = &ppp.IPv6Config{Local: interfaceID(t.up.port.mac())}
+	}
 	if t.cfg.User != "" {
 		c.Name, c.Secret, c.Accept = t.cfg.User, t.secret, methods(t.cfg.Auth)
 	}
@@ -141,9 +150,10 @@ func (t *trunk) linkConfig() ppp.LinkConfig {
 
 // client owns the PPP of one line's life.
 func (t *trunk) client(ln *trunkLine) {
+	defer close(ln.ended)
 	defer ln.drain()
 	defer ln.Close()
-	link := ppp.NewLink(t.linkConfig())
+	link, six := ppp.NewLink(t.linkConfig()), &trunkIPv6{t: t, line: ln}
 	timer := time.NewTimer(time.Hour)
 	defer timer.Stop()
 	mtu := 0
@@ -158,6 +168,10 @@ func (t *trunk) client(ln *trunkLine) {
 				t.networkUp(now, ln, out, mtu)
 			case ppp.NetworkDown:
 				t.networkDown(now)
+			case ppp.IPv6Up:
+				six.up(now, out, mtu)
+			case ppp.IPv6Down:
+				six.down()
 			case ppp.Finished:
 				if !t.g.stopping.Load() { // else it is we who end it
 					t.g.log.Warn("PPP of the session has ended", "session", t.cfg.Name, "reason", out.Reason, "message", out.Message)
@@ -165,7 +179,8 @@ func (t *trunk) client(ln *trunkLine) {
 				ln.Close()
 			}
 		}
-		at := link.Deadline()
+		six.drain(now)
+		at := earliest(link.Deadline(), six.deadline())
 		if at.IsZero() {
 			timer.Stop()
 			return
@@ -183,9 +198,14 @@ func (t *trunk) client(ln *trunkLine) {
 			link.Input(now, b.Bytes())
 			b.Put()
 			drain(now)
+		case b := <-ln.ipv6:
+			now := time.Now()
+			six.input(now, b)
+			drain(now)
 		case <-timer.C:
 			now := time.Now()
 			link.Tick(now)
+			six.tick(now)
 			drain(now)
 		case <-ln.done:
 			now := time.Now()

@@ -19,7 +19,9 @@ type trunkLine struct {
 	pool   *frame.Pool
 	toAC   chan *frame.Buf // control frames of the client's
 	fromAC chan *frame.Buf // and for it
+	ipv6   chan *frame.Buf // IPv6 packets from the ISP for the gateway itself
 	done   chan struct{}
+	ended  chan struct{} // the client is done with all that it had, too
 	once   sync.Once
 }
 
@@ -31,6 +33,7 @@ func newTrunkLine(info line.Info, pool *frame.Pool) *trunkLine {
 	return &trunkLine{
 		info: info, pool: pool, done: make(chan struct{}),
 		toAC: make(chan *frame.Buf, trunkQueue), fromAC: make(chan *frame.Buf, trunkQueue),
+		ipv6: make(chan *frame.Buf, trunkQueue), ended: make(chan struct{}),
 	}
 }
 
@@ -52,6 +55,24 @@ func (l *trunkLine) put(c chan *frame.Buf, f []byte) {
 	b.Put()
 }
 
+// take hands the client an IPv6 packet, without waiting. It is false, and b still
+// the caller's, if the client is gone or has enough to do.
+func (l *trunkLine) take(b *frame.Buf) bool {
+	select {
+	case <-l.done:
+		return false
+	case l.ipv6 <- b:
+	default:
+		return false
+	}
+	select {
+	case <-l.done:
+		l.drain() // the client may have done so for the last time
+	default:
+	}
+	return true
+}
+
 // drain puts back what nobody reads any more.
 func (l *trunkLine) drain() {
 	for {
@@ -59,6 +80,8 @@ func (l *trunkLine) drain() {
 		case b := <-l.toAC:
 			b.Put()
 		case b := <-l.fromAC:
+			b.Put()
+		case b := <-l.ipv6:
 			b.Put()
 		default:
 			return

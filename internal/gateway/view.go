@@ -78,6 +78,7 @@ func (s *session) lineInfo() LineInfo {
 		i.SessionID, i.ACName, i.ACMAC, i.OurMAC = v.sid, v.acName, v.ac.String(), v.our.String()
 		i.VLANs = append(i.VLANs, s.up.vlans.Slice()...)
 	}
+	i.Prefix = s.prefix6()
 	for _, a := range v.dns {
 		if a.IsValid() {
 			i.DNS = append(i.DNS, a.String())
@@ -85,7 +86,7 @@ func (s *session) lineInfo() LineInfo {
 	}
 	switch {
 	case s.sub != nil:
-		i.Dropped = s.sub.drops.values()
+		i.Dropped = s.sub.dropped()
 	case s.trunk != nil:
 		i.Dropped = s.trunk.drops.values()
 	}
