@@ -47,9 +47,5 @@ func (e *env) warn(cfg *config.Config) error {
 			return err
 		}
 	}
-	if err := notServed(cfg); err != nil {
-		_, err = fmt.Fprintf(e.stderr, "warning: %s\n", printable(err.Error()))
-		return err
-	}
 	return nil
 }

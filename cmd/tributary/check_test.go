@@ -28,31 +28,13 @@ func TestCheckWarns(t *testing.T) {
 	if code != exitDone || !strings.Contains(out, "is valid") || !strings.Contains(out, "pool customers") {
 		t.Errorf("exit %d:\n%s", code, out)
 	}
-	for _, want := range []string{
-		file + ":5:12: warning: no group of lines uses session \"spare\"",
-		"warning: lines bank: ipv6 is checked, but not served",
-	} {
-		if !strings.Contains(errs, want) {
-			t.Errorf("%q is not in\n%s", want, errs)
-		}
+	if want := file + ":5:12: warning: no group of lines uses session \"spare\""; !strings.Contains(errs, want) {
+		t.Errorf("%q is not in\n%s", want, errs)
 	}
 
 	code, out, errs = run(t, t.Context(), "", "check", "-c", file, "--json")
 	var cfg config.Config
 	if err := json.Unmarshal([]byte(out), &cfg); code != exitDone || err != nil || len(cfg.Warnings) != 1 || errs == "" {
 		t.Errorf("--json: exit %d, %v, %d warnings, %q", code, err, len(cfg.Warnings), errs)
-	}
-}
-
-// What this version cannot serve is refused before anything is opened, and not
-// as a mistake in the file.
-func TestRunRefusesWhatItDoesNotServe(t *testing.T) {
-	file := filepath.Join(t.TempDir(), "t.yaml")
-	if err := os.WriteFile(file, []byte(sharedYAML), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	code, out, errs := run(t, t.Context(), "", "run", "-c", file)
-	if code != exitFailed || out != "" || !strings.Contains(errs, "lines bank: ipv6") || strings.Count(errs, "\n") != 1 {
-		t.Errorf("exit %d, %q, %q", code, out, errs)
 	}
 }

@@ -44,9 +44,6 @@ Ethernet needs the capability CAP_NET_RAW, and CAP_NET_ADMIN for large buffers.`
 		if err != nil {
 			return usageError{err}
 		}
-		if err := notServed(cfg); err != nil {
-			return err
-		}
 		log := newLogger(e.stderr, cfg.Log)
 		tuneCollector()
 		return e.runGateway(c.Context(), cfg, log, func(name string, pool *frame.Pool) (ether.Port, error) {
@@ -56,16 +53,6 @@ Ethernet needs the capability CAP_NET_RAW, and CAP_NET_ADMIN for large buffers.`
 		})
 	}
 	return c
-}
-
-// notServed names what a configuration may have and this version only checks.
-func notServed(cfg *config.Config) error {
-	for i := range cfg.Lines {
-		if l := &cfg.Lines[i]; l.Shared != nil && l.Shared.IPv6 {
-			return fmt.Errorf("lines %s: ipv6 is checked, but not served by this version yet", l.Name)
-		}
-	}
-	return nil
 }
 
 // openEthernet opens a real interface.
