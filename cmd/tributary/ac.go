@@ -58,7 +58,7 @@ ended by a PADT. Needs CAP_NET_RAW.`,
 	f.StringArrayVar(&cfg.Services, "service", nil, "offer this Service-Name; may be given again (default: any)")
 	f.StringArrayVar(&o.users, "user", nil, "let `NAME:PASSWORD` in; may be given again")
 	f.StringVar(&o.usersFile, "users", "", "let those in who are in `FILE`, which has the form of chap-secrets")
-	f.StringVar(&o.auth, "auth", "chap", "ask for chap, ms-chapv2, pap, several of them in order (chap,pap), or none")
+	f.StringVar(&o.auth, "auth", "chap", "ask for chap, ms-chapv2 or pap, or several (chap,pap), or none")
 	f.StringVar(&o.pool, "pool", "10.64.0.0/16", "addresses for users")
 	f.StringVar(&o.local, "local", "10.64.0.1", "our own address")
 	f.StringVar(&o.internet, "internet", "198.51.100.1", "address of the host behind us")
