@@ -469,6 +469,93 @@ func TestIPv6Not(t *testing.T) {
 	})
 }
 
+// Where a prefix is configured, an ISP that says so is asked for DNS servers by
+// DHCPv6 all the same; and advertisements are believed.
+func TestIPv6StatelessDNS(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := makeSharedRig6(t, func(c *config.Config) {
+			c.Pools[0].DelegatedBy, c.Pools[0].Prefix6 = "", netip.MustParsePrefix("2001:db8:5::/56")
+		})
+		server, err := ipv6.NewDelegator(ipv6.DelegatorConfig{
+			DUID: ispDUID, Local: ispID, Pool: netip.MustParsePrefix("2001:db8::/48"), Bits: 56, DNS: []netip.Addr{netip.MustParseAddr("2001:db8:eeee::53")},
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.isp.six.Delegator, r.isp.six.dns = server, nil
+		r.begin()
+		alice := r.login("alice", as6("alice", "wonderland"))
+		if st, _ := alice.knows(); len(st.DNS) != 0 {
+			t.Errorf("alice's DNS servers are %v", st.DNS)
+		}
+		link := ipv6.LinkLocal(ispID).String()
+		r.isp.toUsers6(packet6{src: link, dst: "ff02::1", next: ip.ProtoICMPv6, hops: 255,
+			payload: []byte{134, 0, 0, 0, 64, 0x40, 7, 8, 0, 0, 0, 0, 0, 0, 0, 0}}.bytes()) // the O flag, for 1800 s
+		time.Sleep(10 * time.Second)
+		if st, _ := alice.knows(); !slices.Equal(st.DNS, []netip.Addr{netip.MustParseAddr("2001:db8:eeee::53")}) {
+			t.Errorf("alice's DNS servers are %v", st.DNS)
+		}
+		alice.hangUp()
+		r.end()
+	})
+}
+
+// On a session that carries no 1280 octets there is no IPv6.
+func TestIPv6NarrowSession(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := makeSharedRig6(t, nil)
+		r.isp.cfg.MRU = 1000
+		r.begin()
+		r.wantEvent(EventTrunkUp, "it is wide enough for IPv4")
+		alice := r.login("alice", as6("alice", "wonderland"))
+		time.Sleep(time.Minute)
+		if st, up := alice.knows(); !up || st.Router.IsValid() {
+			t.Errorf("alice knows %+v, %v", st, up)
+		}
+		r.isp.toUsers6(ping6(remote6, "2001:db8:0:1::1").bytes())
+		r.isp.wantNothing6("nobody is at home")
+		if n := r.drops6("session/office")["not_open"]; n == 0 {
+			t.Error("it was not counted")
+		}
+		alice.hangUp()
+		r.end()
+	})
+}
+
+// A prefix larger than a /48 is used in part, one smaller than a /64 not at all.
+func TestIPv6PrefixSizes(t *testing.T) {
+	sh := &shared{trunks: map[string]*trunk{}}
+	p := &prefixPool{cfg: &config.Pool{Name: "customers"}, routes: &sh.routes6}
+	for _, tt := range []struct {
+		prefix string
+		users  int // /64s for users and for the gateway
+		router string
+	}{
+		{"2001:db8::/40", 65536, "2001:db8::1"},
+		{"2001:db8::/48", 65536, "2001:db8::1"},
+		{"2001:db8:1:100::/56", 256, "2001:db8:1:100::1"},
+		{"2001:db8:1:1ff::/64", 1, "::"},
+	} {
+		if err := p.set(ipv6.Prefix{Prefix: netip.MustParsePrefix(tt.prefix)}); err != nil {
+			t.Fatal(err)
+		}
+		now := p.current.Load().table
+		if len(now.users) != tt.users || netip.AddrFrom16(now.router).String() != tt.router {
+			t.Errorf("%s: %d users, router %v", tt.prefix, len(now.users), netip.AddrFrom16(now.router))
+		}
+		if all := *sh.routes6.tables.Load(); len(all) != 1 || all[0] != now {
+			t.Errorf("%s: %d tables", tt.prefix, len(all))
+		}
+		last := upper(netip.MustParsePrefix(tt.prefix).Addr().As16()) + uint64(tt.users)
+		if now.slot(last-1) == nil || now.slot(last) != nil || now.slot(now.base-1) != nil {
+			t.Errorf("%s: the table has the wrong bounds", tt.prefix)
+		}
+	}
+	if err := p.set(ipv6.Prefix{Prefix: netip.MustParsePrefix("2001:db8:1:1ff::/72")}); err == nil {
+		t.Error("a /72 was taken")
+	}
+}
+
 // Configured DNS servers take precedence, those of IPv4 are IPCP's.
 func TestIPv6ConfiguredDNS(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -180,9 +180,11 @@ func TestUsersMove(t *testing.T) {
 					c.want("and downstream")
 				}
 				time.Sleep(2 * time.Minute)
-				if r.isp.one("office@isp") == nil {
-					t.Error("the session that fell was not dialled again")
-				}
+				r.isp.do(func(time.Time) {
+					if r.isp.one("office@isp") == nil {
+						t.Error("the session that fell was not dialled again")
+					}
+				})
 				for range users {
 					r.isp.do(func(time.Time) { r.isp.got = nil })
 				}
