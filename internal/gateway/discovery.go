@@ -209,17 +209,23 @@ func (s *session) sendClient(now time.Time, out pppoe.Send) {
 func (s *session) sendDiscovery(out pppoe.Send) {
 	d := &s.disc
 	hdr := s.up.header(d.our, out.Dst, ether.TypeDiscovery)
+	// Before it is out: the answer may be there, and the AC's first frame behind it,
+	// before this returns.
+	switch out.Code {
+	case pppoe.PADI:
+		s.up.port.pending.asks(d.uniq, pppoe.MAC{})
+	case pppoe.PADR:
+		s.up.port.pending.asks(d.uniq, out.Dst)
+	}
 	sent := s.up.port.send(&hdr, out.Packet)
 	c := &s.up.sent
 	switch {
 	case out.Code == pppoe.PADI:
 		c.padi.Add(1)
-		s.up.port.pending.asks(d.uniq, pppoe.MAC{})
 	case out.Code == pppoe.PADR:
 		s.up.gate.leave(s) // the offers it wanted have come
 		d.padi = nil
 		c.padr.Add(1)
-		s.up.port.pending.asks(d.uniq, out.Dst)
 	case out.Code == pppoe.PADT && sent:
 		c.padtSent.Add(1)
 	case out.Code == pppoe.PADT && d.keyed && out.Dst == d.key.ac:
