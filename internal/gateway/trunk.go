@@ -132,11 +132,12 @@ func (t *trunk) Close() error {
 // Addr is what it is for the log.
 func (t *trunk) Addr() string { return "session/" + t.cfg.Name }
 
+// linkConfig is the client's PPP. It sends no Echo-Requests: an AC that has gone
+// is found as for every other session, see watch.
 func (t *trunk) linkConfig() ppp.LinkConfig {
 	c := ppp.LinkConfig{
 		MRU: t.up.maxPayload, MaxMRU: t.up.maxPayload,
 		IPv4:         &ppp.IPv4Config{AskDNS: true},
-		EchoInterval: t.up.cfg.Echo.Interval, EchoFailures: t.up.cfg.Echo.Failures,
 		MaxConfigure: maxDialRequests, Random: t.g.random,
 	}
 	if t.cfg.IPv6 {
