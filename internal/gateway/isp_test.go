@@ -100,7 +100,7 @@ func (i *fakeISP) read() {
 
 func (i *fakeISP) input(now time.Time, f []byte) {
 	hdr, payload, ok := ether.Parse(f)
-	if !ok || i.silent {
+	if !ok || i.silent || i.closed {
 		return
 	}
 	if hdr.Type == ether.TypeDiscovery {
@@ -132,6 +132,9 @@ func (i *fakeISP) input(now time.Time, f []byte) {
 func (i *fakeISP) tick() {
 	i.mu.Lock()
 	defer i.mu.Unlock()
+	if i.closed {
+		return
+	}
 	now := time.Now()
 	i.server.Tick(now)
 	i.drain(now)

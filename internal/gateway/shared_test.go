@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"tributary/internal/config"
+	"tributary/internal/ether"
 	"tributary/ppp"
 )
 
@@ -150,7 +151,7 @@ func TestSharedUnderTraffic(t *testing.T) {
 					if s.up {
 						for range 5 {
 							p := packet{src: host, dst: fmt.Sprintf("198.51.100.%d", 1+rnd.IntN(20))}.bytes()
-							r.isp.send(s.peer, 0x8864, sessionPacket(s.sid, append([]byte{0, 0x21}, p...)))
+							r.isp.send(s.peer, ether.TypeSession, sessionPacket(s.sid, append([]byte{0, 0x21}, p...)))
 						}
 					}
 					if rnd.IntN(500) == 0 {

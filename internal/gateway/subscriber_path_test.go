@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"tributary/internal/config"
+	"tributary/internal/ether"
 	"tributary/internal/ip"
 	"tributary/ppp"
 )
@@ -189,7 +190,7 @@ func TestSharedRouterAnswers(t *testing.T) {
 		r.isp.do(func(time.Time) {
 			s := r.isp.one("")
 			p := packet{src: host, dst: trunkAddr, proto: ip.ProtoICMP, payload: echo(8, 1, "short")}.bytes()
-			r.isp.send(s.peer, 0x8864, sessionPacket(s.sid, append([]byte{0x21}, p...)))
+			r.isp.send(s.peer, ether.TypeSession, sessionPacket(s.sid, append([]byte{0x21}, p...)))
 		})
 		if got := r.isp.want("a ping behind a short Protocol field"); len(got) != 33 || string(got[28:]) != "short" {
 			t.Errorf("% x", got)

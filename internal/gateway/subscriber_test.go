@@ -317,7 +317,7 @@ func TestUserBecomesAnother(t *testing.T) {
 func TestLateAnswer(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newSharedRig(t, nil)
-		c := r.login("virtual/1", as("alice", "wonderland"))
+		u := r.dial("virtual/1") // who has not said anything yet
 		r.gw.mu.Lock()
 		s := r.gw.lines["virtual/1"]
 		r.gw.mu.Unlock()
@@ -329,7 +329,8 @@ func TestLateAnswer(t *testing.T) {
 		if n := r.gw.shared.tally.Sessions("carol"); n != 0 {
 			t.Errorf("carol has %d sessions", n)
 		}
-		c.hangUp()
+		u.line.Close()
+		synctest.Wait()
 		s.owner.post(event{s: s, kind: evAnswer, aux: answer})
 		r.wantEmpty("an answer to a line that is gone")
 		r.end()

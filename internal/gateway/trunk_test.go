@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"tributary/internal/config"
+	"tributary/internal/ether"
 	"tributary/ppp"
 )
 
@@ -77,17 +78,19 @@ var falls = []struct {
 	name string
 	fall func(*fakeISP, *ispSession, time.Time)
 	wait time.Duration // until it is noticed
+
+	reason Reason // of the session's end
 }{
 	{"PADT", func(i *fakeISP, s *ispSession, now time.Time) {
 		i.server.CloseSession(now, s.peer, s.sid, "maintenance")
 		delete(i.sessions, s.sid)
 		i.drain(now)
-	}, 0},
-	{"Terminate-Request", func(_ *fakeISP, s *ispSession, now time.Time) { s.link.Close(now); s.drain(now) }, 0},
-	{"silence", func(i *fakeISP, _ *ispSession, _ time.Time) { i.silent = true }, 3 * time.Minute},
+	}, 0, ReasonPADT},
+	{"Terminate-Request", func(_ *fakeISP, s *ispSession, now time.Time) { s.link.Close(now); s.drain(now) }, 0, ReasonACTerm},
+	{"silence", func(i *fakeISP, _ *ispSession, _ time.Time) { i.silent = true }, 3 * time.Minute, ReasonACSilent},
 	{"IPCP Terminate-Request", func(i *fakeISP, s *ispSession, _ time.Time) {
-		i.send(s.peer, 0x8864, sessionPacket(s.sid, ppp.Packet{Code: ppp.TerminateRequest, ID: 99}.AppendFrame(nil, ppp.ProtoIPCP)))
-	}, 0},
+		i.send(s.peer, ether.TypeSession, sessionPacket(s.sid, ppp.Packet{Code: ppp.TerminateRequest, ID: 99}.AppendFrame(nil, ppp.ProtoIPCP)))
+	}, 0, ReasonUserTerm},
 }
 
 func TestTrunkFalls(t *testing.T) {
@@ -113,6 +116,9 @@ func TestTrunkFalls(t *testing.T) {
 					}
 				}
 				r.wantEmpty("all were hung up")
+				if n := r.gw.Endings()[tt.reason]; n != 1 {
+					t.Errorf("the gateway counts %v, want one %s", r.gw.Endings(), tt.reason)
+				}
 				r.isp.do(func(time.Time) { r.isp.silent = false })
 				time.Sleep(2 * time.Minute)
 				for i := range users {
@@ -185,9 +191,6 @@ func TestUsersMove(t *testing.T) {
 						t.Error("the session that fell was not dialled again")
 					}
 				})
-				for range users {
-					r.isp.do(func(time.Time) { r.isp.got = nil })
-				}
 				for i := range 10 {
 					r.login(fmt.Sprintf("late/%d", i), as("alice", "wonderland"))
 				}
@@ -222,9 +225,11 @@ func TestUsersAreSpreadByRoom(t *testing.T) {
 		time.Sleep(5 * time.Second)
 		up := 0
 		for _, c := range all {
-			if c.network != nil {
-				up++
-			}
+			c.do(func(time.Time) {
+				if c.network != nil {
+					up++
+				}
+			})
 		}
 		if up != 6 {
 			t.Errorf("%d users are left: the other session had no room for two more", up)
