@@ -28,7 +28,7 @@ userland="busybox-static dash ppp pppoe iperf3 iproute2 tcpdump socat ${EXTRA_PK
  libdbus-1-3 libcap-ng0 libgpg-error0 libsctp1 libbpf1 libelf1 libmnl0 libbsd0 zlib1g libmd0 libwrap0 libnsl2
  libtirpc3 libgssapi-krb5-2 libkrb5-3 libk5crypto3 libcom-err2 libkrb5support0 libkeyutils1 libxtables12 libiperf0"
 modules="virtio_pci virtio_net virtio_console virtio_rng 9p 9pnet_virtio
- ppp_generic ppp_async pppox pppoe 8021q bridge dummy af_packet_diag"
+ ppp_generic ppp_async ppp_deflate bsd_comp pppox pppoe 8021q bridge dummy veth af_packet_diag"
 
 case $kind in
 uml) kernelpkg=user-mode-linux;;

@@ -33,6 +33,7 @@ type gateway struct {
 type gatewayOptions struct {
 	lines  string // YAML of the entries of lines:; default is TCP at bank
 	uplink string // more keys of the uplink
+	more   string // more keys of the configuration itself
 	fast   bool   // without the race detector
 }
 
@@ -67,7 +68,7 @@ control:
   socket: %s
 log: {level: debug, format: text}
 state_dir: %s
-`, r.uplink, indent(o.uplink, "    "), strings.Trim(o.lines, "\n"), g.sock, filepath.Join(run, "state"))
+%s`, r.uplink, indent(o.uplink, "    "), strings.Trim(o.lines, "\n"), g.sock, filepath.Join(run, "state"), o.more)
 	if err := os.WriteFile(g.config, []byte(conf), 0o644); err != nil {
 		r.t.Fatal(err)
 	}
@@ -171,6 +172,7 @@ func (g *gateway) ctl(args ...string) ([]byte, error) {
 // every script, so it is written down here again and not taken from the code.
 type lineInfo struct {
 	Name      string `json:"name"`
+	Group     string `json:"group"`
 	Kind      string `json:"kind"`
 	State     string `json:"state"`
 	Phase     string `json:"phase"`
@@ -183,9 +185,26 @@ type lineInfo struct {
 	SendACCM  uint32 `json:"send_accm"`
 	PFC       bool   `json:"pfc"`
 	ACFC      bool   `json:"acfc"`
+	Session   struct {
+		UpOctets   uint64 `json:"up_octets"`
+		DownOctets uint64 `json:"down_octets"`
+	} `json:"session"`
+	Dropped map[string]uint64 `json:"dropped"`
 }
 
-func (g *gateway) lines() []lineInfo {
+// lines is the lines of users.
+func (g *gateway) lines() (lines []lineInfo) {
+	g.r.t.Helper()
+	for _, l := range g.allLines() {
+		if l.Kind != "session" {
+			lines = append(lines, l)
+		}
+	}
+	return lines
+}
+
+// allLines has those, too, of sessions that users share.
+func (g *gateway) allLines() []lineInfo {
 	g.r.t.Helper()
 	out, err := g.ctl("lines", "--json")
 	if err != nil {
