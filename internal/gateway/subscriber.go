@@ -417,26 +417,29 @@ func (u *subscriber) trunkUp(now time.Time) {
 	u.refresh6(now)
 }
 
-// trunkDown moves the user to another session, or hangs him up.
-func (u *subscriber) trunkDown(now time.Time, t *trunk) {
-	if u.trunk != t {
+// trunkDown moves the user to another session, or hangs him up when his does not
+// come up again. Until then his packets are dropped.
+func (u *subscriber) trunkDown(now time.Time, l trunkLoss) {
+	old := u.trunk
+	if old != l.trunk {
 		return
 	}
-	open := u.path.Swap(nil) != nil
-	if u.group.cfg.OnSessionLoss == config.LossMove {
-		u.trunk.leave(u.s)
-		u.trunk = nil
-		if u.chooseTrunk() {
-			if open {
-				u.publishPath()
-			}
-			u.refresh6(now)
-			u.s.changed = true
-			u.s.g.emit(Event{Time: now, Kind: EventMoved, Line: u.s.info.Name, Uplink: u.trunk.cfg.Name, User: u.shownName(), Message: "from " + t.cfg.Name})
-			return
+	if u.group.cfg.OnSessionLoss == config.LossMove && u.chooseTrunk() {
+		if u.trunk == old {
+			return // it has come up meanwhile
 		}
+		old.leave(u.s)
+		if u.path.Load() != nil {
+			u.publishPath()
+		}
+		u.refresh6(now)
+		u.s.changed = true
+		u.s.g.emit(Event{Time: now, Kind: EventMoved, Line: u.s.info.Name, Uplink: u.trunk.cfg.Name, User: u.shownName(), Message: "from " + old.cfg.Name})
+		return
 	}
-	u.s.teardown(now, ReasonTrunkDown, t.cfg.Name)
+	if l.forGood {
+		u.s.teardown(now, ReasonTrunkDown, old.cfg.Name)
+	}
 }
 
 // finished is the Link's end, whichever side brought it about.
@@ -532,8 +535,8 @@ func (s *session) subscriberEvent(now time.Time, ev event) {
 	case evIPv6:
 		s.sub.refresh6(now)
 	case evTrunkDown:
-		if t, ok := ev.aux.(*trunk); ok {
-			s.sub.trunkDown(now, t)
+		if l, ok := ev.aux.(trunkLoss); ok {
+			s.sub.trunkDown(now, l)
 		}
 	}
 }

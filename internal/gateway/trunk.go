@@ -158,6 +158,7 @@ func (t *trunk) client(ln *trunkLine) {
 	timer := time.NewTimer(time.Hour)
 	defer timer.Stop()
 	mtu := 0
+	var lostAt time.Time // when users are told that it does not come up again
 	drain := func(now time.Time) {
 		for out, ok := link.Next(); ok; out, ok = link.Next() {
 			switch out := out.(type) {
@@ -167,8 +168,10 @@ func (t *trunk) client(ln *trunkLine) {
 				mtu = out.SendMRU
 			case ppp.NetworkUp:
 				t.networkUp(now, ln, out, mtu)
+				lostAt = time.Time{}
 			case ppp.NetworkDown:
 				t.networkDown(now)
+				lostAt = now.Add(trunkGrace)
 			case ppp.IPv6Up:
 				six.up(now, out, mtu)
 			case ppp.IPv6Down:
@@ -181,7 +184,7 @@ func (t *trunk) client(ln *trunkLine) {
 			}
 		}
 		six.drain(now)
-		at := earliest(link.Deadline(), six.deadline())
+		at := earliest(earliest(link.Deadline(), six.deadline()), lostAt)
 		if at.IsZero() {
 			timer.Stop()
 			return
@@ -207,11 +210,16 @@ func (t *trunk) client(ln *trunkLine) {
 			now := time.Now()
 			link.Tick(now)
 			six.tick(now)
+			if !lostAt.IsZero() && !now.Before(lostAt) {
+				t.tellMembers(true)
+				lostAt = time.Time{}
+			}
 			drain(now)
 		case <-ln.done:
 			now := time.Now()
 			link.Down(now)
 			drain(now)
+			t.tellMembers(true)
 			return
 		}
 	}
@@ -270,14 +278,17 @@ func (t *trunk) tickNAT(st *trunkState) {
 	}
 }
 
-// networkDown holds users' packets back, and tells their owners.
+// trunkGrace is how long PPP of a session may take to come up again before its
+// users are hung up. One Configure-Ack that got lost has the other end negotiate once
+// more (RFC 1661 section 4.1: in Opened, RCR+ is "tld,scr,sca"), and so does an ISP that
+// was configured anew; a thousand users need not dial again for that.
+const trunkGrace = 10 * time.Second
+
+// networkDown holds users' packets back, and tells their owners, who may know a
+// better way.
 func (t *trunk) networkDown(now time.Time) {
 	t.mu.Lock() // who joins from now on finds that it is down
 	st := t.state.Swap(nil)
-	members := make([]*session, 0, len(t.members))
-	for s := range t.members {
-		members = append(members, s)
-	}
 	t.mu.Unlock()
 	if st == nil {
 		return
@@ -287,8 +298,24 @@ func (t *trunk) networkDown(now time.Time) {
 		st.nat.Close(clock())
 	}
 	t.g.emit(Event{Time: now, Kind: EventTrunkDown, Line: t.Addr(), Uplink: t.cfg.Uplink})
+	t.tellMembers(false)
+}
+
+// trunkLoss is what users are told of a trunk whose network is down.
+type trunkLoss struct {
+	trunk   *trunk
+	forGood bool // it does not come up again by itself
+}
+
+func (t *trunk) tellMembers(forGood bool) {
+	t.mu.Lock()
+	members := make([]*session, 0, len(t.members))
+	for s := range t.members {
+		members = append(members, s)
+	}
+	t.mu.Unlock()
 	for _, s := range members {
-		s.owner.post(event{s: s, kind: evTrunkDown, aux: t})
+		s.owner.post(event{s: s, kind: evTrunkDown, aux: trunkLoss{t, forGood}})
 	}
 }
 
