@@ -63,6 +63,7 @@ func (e *env) lineDetails(l *gateway.LineInfo) *details {
 	d.add("user", l.User)
 	d.add("address", l.Address)
 	d.add("peer", l.Peer)
+	d.add("prefix", l.Prefix)
 	d.add("DNS", strings.Join(l.DNS, ", "))
 	d.add("message", l.Message)
 	d.counters(l.Session)
