@@ -75,4 +75,9 @@ var userWords = map[Reason]string{
 	ReasonStop:        "the access gateway is going down",
 	ReasonUplinkDown:  "the link to the ISP is down",
 	ReasonLocalLimits: "the access gateway has no room",
+
+	ReasonTrunkDown:      "the session with the ISP is down",
+	ReasonIdle:           "idle for too long",
+	ReasonSessionTimeout: "the time is up",
+	ReasonLoginTimeout:   "no address in time",
 }

@@ -220,7 +220,7 @@ func (s *session) teardown(now time.Time, reason Reason, message string) {
 	s.firstFrameBy, s.terminator.by, s.watch.at = time.Time{}, time.Time{}, time.Time{}
 
 	if s.sub != nil {
-		s.sub.close(now)
+		s.sub.close(now, reason)
 	}
 	fwd := s.forward.Swap(nil)
 	s.dropHeld()

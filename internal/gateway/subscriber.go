@@ -470,11 +470,11 @@ var linkReasons = map[ppp.Reason]Reason{
 }
 
 // close is the subscriber's part of teardown: PPP says good-bye, unless it has.
-func (u *subscriber) close(now time.Time) {
+func (u *subscriber) close(now time.Time, reason Reason) {
 	u.link.Close(now)
 	for out, ok := u.link.Next(); ok; out, ok = u.link.Next() {
 		if f, ok := out.(ppp.SendFrame); ok && !u.s.lineGone {
-			u.s.toUser(f.Frame)
+			u.s.toUser(withReason(f.Frame, reason))
 		}
 	}
 	u.link.Down(now)
@@ -482,6 +482,21 @@ func (u *subscriber) close(now time.Time) {
 	}
 	u.loginBy, u.endAt = time.Time{}, time.Time{}
 	u.letGo()
+}
+
+// withReason has a Terminate-Request of LCP's say why, in words for the user. RFC 1661
+// section 5.5: "The Data field is zero or more octets, and contains
+// uninterpreted data for use by the sender." pppd logs it. Other frames stay as they are.
+func withReason(f []byte, reason Reason) []byte {
+	words := userWords[reason]
+	proto, info, ok := ppp.Split(f)
+	if words == "" || !ok || proto != ppp.ProtoLCP {
+		return f
+	}
+	if p, err := ppp.ParsePacket(info); err == nil && p.Code == ppp.TerminateRequest {
+		return ppp.AppendTerminateRequest(nil, p.ID, words)
+	}
+	return f
 }
 
 // shownName is the user as the operator sees him.
