@@ -132,6 +132,16 @@ func (r *sharedRig) wantEmpty(why string) {
 	}
 }
 
+// wantEventOf takes events until one of this kind comes that is about the line.
+func (r *rig) wantEventOf(line, kind string, why string) Event {
+	r.t.Helper()
+	for {
+		if e := r.wantEvent(kind, why); e.Line == line {
+			return e
+		}
+	}
+}
+
 // caller is a user whose end of the line speaks PPP.
 type caller struct {
 	t    *testing.T

@@ -41,7 +41,7 @@ func TestLogin(t *testing.T) {
 				if c.method != tt.method {
 					t.Errorf("method %v, want %v", c.method, tt.method)
 				}
-				e := r.wantEvent(EventNetworkUp, "he is in")
+				e := r.wantEventOf("virtual/1", EventNetworkUp, "he is in")
 				if e.User != tt.cfg.Name || e.Uplink != "office" || e.Message != "198.51.100.2" {
 					t.Errorf("event %+v", e)
 				}
@@ -223,10 +223,7 @@ func TestWaysDown(t *testing.T) {
 				c := r.login("virtual/1", tt.user)
 				tt.bring(r, c)
 				time.Sleep(5 * time.Second)
-				e := r.wantEvent(EventLineDown, tt.name)
-				for e.Line != "virtual/1" {
-					e = r.wantEvent(EventLineDown, tt.name)
-				}
+				e := r.wantEventOf("virtual/1", EventLineDown, tt.name)
 				if e.Reason != tt.reason || e.User != tt.user.Name {
 					t.Errorf("event %+v, want %s", e, tt.reason)
 				}
@@ -372,5 +369,32 @@ func TestLeasesAreKept(t *testing.T) {
 		if files, err := os.ReadDir(dir); err != nil || len(files) == 0 {
 			t.Errorf("%v, %v: nothing is kept", files, err)
 		}
+	})
+}
+
+// The time to log in holds for every login on a line, not for the first only.
+func TestLoginTimeoutAfterLCP(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newSharedRig(t, func(c *config.Config) { c.Sessions[0].MaxUsers = 1 })
+		first := r.login("virtual/1", as("bob", "builder"))
+		patient := as("alice", "wonderland")
+		patient.MaxConfigure = 1000
+		second := r.call("virtual/2", patient)
+		second.wantDown("there is no room")
+		first.do(func(time.Time) { // begins anew, and so makes room
+			first.link, first.network = ppp.NewLink(patient), nil
+			first.write(confReq(9, 5, 1, 2, 3, 4))
+		})
+		second.wantUp("he had waited for it")
+		first.do(func(now time.Time) {
+			first.link.Open(now)
+			first.link.Up(now)
+		})
+		time.Sleep(2 * time.Minute)
+		second.wantUp("he is not disturbed")
+		if e := r.wantEvent(EventLineDown, "the first has waited a minute"); e.Line != "virtual/1" || e.Reason != ReasonLoginTimeout {
+			t.Errorf("event %+v", e)
+		}
+		r.end()
 	})
 }

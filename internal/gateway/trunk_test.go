@@ -9,6 +9,8 @@ import (
 
 	"tributary/internal/config"
 	"tributary/internal/ether"
+	"tributary/internal/frame"
+	"tributary/internal/line"
 	"tributary/ppp"
 )
 
@@ -249,4 +251,54 @@ func TestSessionWantsItsOwnService(t *testing.T) {
 		}
 		r.end()
 	})
+}
+
+// An AC that grants no more than 1492 octets gets no more, whatever its MRU is.
+func TestSessionIsHeldToWhatPPPoECarries(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := makeSharedRig(t, func(c *config.Config) { c.Uplinks[0].MaxPayload = 1500 })
+		r.port.SetMTU(1508)
+		r.isp.cfg.MRU, r.isp.cfg.MaxMRU = 1500, 1500
+		r.begin()
+		c := r.login("virtual/1", as("bob", "builder"))
+		c.send(packet{src: "198.51.100.2", dst: host, df: true, payload: make([]byte, 1480)}.bytes())
+		wantICMP(t, c.want("it does not fit"), gwAddr, "198.51.100.2", 3, 4)
+		c.send(packet{src: "198.51.100.2", dst: host, df: true, payload: make([]byte, 1472)}.bytes())
+		r.isp.want("this does")
+		r.end()
+	})
+}
+
+// Whoever looks for a session in the moment in which it falls does not join it:
+// he would not be told.
+func TestNobodyJoinsASessionThatIsDown(t *testing.T) {
+	tr := newTrunk(nil, new(config.Session), nil, "")
+	s := new(session)
+	if tr.join(s) {
+		t.Error("a user joined a session that is not up")
+	}
+	tr.state.Store(new(trunkState))
+	if !tr.join(s) || len(tr.members) != 1 {
+		t.Error("a user could not join")
+	}
+}
+
+// What comes for a client that has ended is put back.
+func TestTrunkLineIsLeftEmpty(t *testing.T) {
+	pool := frame.NewPool(8)
+	l := newTrunkLine(line.Info{}, pool)
+	b := pool.Get()
+	b.SetBytes(confReq(1, 5, 1, 2, 3, 4))
+	if _, _, err := l.TryWrite([]*frame.Buf{b}); err != nil || len(l.fromAC) != 1 {
+		t.Errorf("%v, %d frames wait for the client", err, len(l.fromAC))
+	}
+	l.Close()
+	l.drain()
+	if _, _, err := l.TryWrite([]*frame.Buf{b}); err == nil {
+		t.Error("a line that is closed takes frames")
+	}
+	b.Put()
+	if n := pool.InUse(); n != 0 {
+		t.Errorf("%d buffers were not put back", n)
+	}
 }
