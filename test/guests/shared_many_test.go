@@ -106,9 +106,9 @@ func (r *rig) toldAll() {
 	told := 0
 	for id := 1; id <= sharedUsers; id++ {
 		switch log := r.pppdLog(id); {
-		case strings.Contains(log, "LCP terminated by peer"):
+		case strings.Contains(log, "LCP terminated by peer (the session with the ISP is down)"):
 			if told++; told == 1 {
-				r.wantLog("the user's pppd", log, "LCP terminated by peer")
+				r.wantLog("the user's pppd", log, "LCP terminated by peer (the session with the ISP is down)")
 			}
 		case !strings.Contains(log, "Modem hangup"):
 			r.t.Errorf("pppd of user %d has not seen its line go down:\n%s", id, log)

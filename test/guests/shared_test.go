@@ -247,7 +247,7 @@ func testSessionEnds(r *rig, g *gateway) {
 	addr := r.join(bank, 20, "")
 	r.must(r.isp, "killall pppd")
 	r.hasEnded(20, "the user is told that the session is gone")
-	r.wantLog("the user's pppd", r.pppdLog(20), "LCP terminated by peer")
+	r.wantLog("the user's pppd", r.pppdLog(20), "LCP terminated by peer (the session with the ISP is down)")
 	g.none("the user is gone")
 	r.want("the session is ended with a PADT", 1, padtOf(before.SessionID))
 	g.routed()
