@@ -142,7 +142,7 @@ func (e *env) runLab(ctx context.Context, o labOptions) (err error) {
 		// What waits in the users' and the concentrator's queues at the most.
 		pool: frame.NewPool(1<<14 + o.users*512),
 	}
-	l.office.secret = rand.Text()
+	l.office.secret, l.office.first = rand.Text(), make(chan struct{})
 	hub := ether.NewHub()
 	l.acPort = hub.Port("lab-isp", pppoe.MAC{0x02, 0, 0x5e, 0, 0, 0x01}, l.pool)
 	cfg := lab.ACConfig{Auth: []ppp.AuthMethod{ppp.AuthCHAPMD5}, Secret: l.acSecret, Routes: l.acRoutes, Internet: l.internet, Event: l.office.event}
@@ -261,6 +261,19 @@ func (l *labRun) greet() error {
 	return err
 }
 
+// awaitOffice waits for the session that users share, where frames are lost on
+// purpose. PPP needs seconds for each that it misses of its own, and a ping does not
+// wait that long. Where none is lost, users who are early wait in their log-in.
+func (l *labRun) awaitOffice() {
+	if l.sharing() == 0 || l.o.loss == 0 {
+		return
+	}
+	select {
+	case <-l.office.first:
+	case <-time.After(4 * labStop):
+	}
+}
+
 // letRun runs the users until the end, and shows how they do. What was lost by
 // then is counted before they hang up, since a line takes its counters with it.
 func (l *labRun) letRun(ctx context.Context) (labLosses, error) {
@@ -272,7 +285,10 @@ func (l *labRun) letRun(ctx context.Context) (labLosses, error) {
 	run, hangUp := context.WithCancel(context.WithoutCancel(ctx))
 	defer hangUp()
 	over := make(chan error, 1)
-	go func() { over <- l.crowd.Run(run) }()
+	go func() {
+		l.awaitOffice()
+		over <- l.crowd.Run(run)
+	}()
 	view := newLabView(l)
 	tick := time.NewTicker(view.interval())
 	defer tick.Stop()

@@ -196,6 +196,7 @@ func (l *labRun) usersFile() []byte {
 type labOffice struct {
 	secret   string
 	networks atomic.Uint64 // how often it came up with the users' addresses behind it
+	first    chan struct{} // closed: it came up for the first time
 	up, down atomic.Uint64 // IP packets, once it is over
 }
 
@@ -205,7 +206,9 @@ func (o *labOffice) event(ev lab.ACEvent) {
 	switch {
 	case s.User != labSession:
 	case ev.Kind == "network" && slices.Contains(s.Routes, labPrefix):
-		o.networks.Add(1)
+		if o.networks.Add(1) == 1 {
+			close(o.first)
+		}
 	case ev.Kind == "closed":
 		o.up.Add(s.Up)
 		o.down.Add(s.Down)
