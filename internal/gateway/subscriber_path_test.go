@@ -71,6 +71,14 @@ func TestSharedDataPath(t *testing.T) {
 		synctest.Wait()
 		r.wantDropped("virtual/1", "unknown_protocol", 3)
 		r.isp.wantNothing("that is no IP")
+
+		route := []byte{131, 7, 4, 10, 0, 0, 1, 0}
+		c.send(packet{src: a, dst: host, options: route}.bytes())
+		wantICMP(t, c.want("nobody says where his packets go"), gwAddr, a, 3, 5)
+		r.wantDropped("virtual/1", "prohibited", 1)
+		r.isp.toUsers("", packet{src: host, dst: a, options: route}.bytes())
+		wantICMP(t, r.isp.want("from either side"), trunkAddr, host, 3, 5)
+		r.wantDropped("session/office", "prohibited", 1)
 		r.end()
 	})
 }

@@ -1,14 +1,18 @@
 package gateway
 
 import (
+	"log/slog"
 	"net/netip"
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"tributary/internal/config"
+	"tributary/internal/ether"
+	"tributary/internal/frame"
 	"tributary/ppp"
 )
 
@@ -396,5 +400,35 @@ func TestLoginTimeoutAfterLCP(t *testing.T) {
 			t.Errorf("event %+v", e)
 		}
 		r.end()
+	})
+}
+
+// A user may have another pool than his line's, and it has to be there.
+func TestPoolOfOneUser(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		file := filepath.Join(t.TempDir(), "users.yaml")
+		if err := os.WriteFile(file, []byte("users: [{name: bob, password: builder, pool: staff}]\n"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		var cfg config.Config
+		r := newSharedRig(t, func(c *config.Config) {
+			c.Lines[0].Shared.Users = file
+			c.Pools = append(c.Pools, config.NewPool("staff", netip.MustParsePrefix("10.1.0.0/24")))
+			cfg = *c
+		})
+		c := r.login("virtual/1", as("bob", "builder"))
+		if n := c.wantUp("he is in"); n.Local.String() != "10.1.0.1" || n.Peer.String() != gwAddr {
+			t.Errorf("network %+v: ours is what it is for all users of the line", n)
+		}
+		r.isp.toUsers("", packet{src: host, dst: "10.1.0.1"}.bytes())
+		c.want("he is reached there")
+		r.end()
+
+		cfg.Pools = cfg.Pools[:1]
+		_, err := New(Options{Config: &cfg, Log: slog.New(slog.DiscardHandler), Pool: r.pool,
+			OpenPort: func(string, *frame.Pool) (ether.Port, error) { return r.hub.Port("eth2", gwMAC, r.pool), nil }})
+		if err == nil || !strings.Contains(err.Error(), `user bob: there is no pool "staff"`) {
+			t.Errorf("%v", err)
+		}
 	})
 }
