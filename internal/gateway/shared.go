@@ -11,6 +11,7 @@ import (
 
 	"tributary/internal/aaa"
 	"tributary/internal/config"
+	"tributary/internal/ip"
 	"tributary/internal/pool"
 	"tributary/ppp"
 )
@@ -245,6 +246,24 @@ func (g *sharedGroup) poolOf(u *aaa.User) *addressPool {
 		}
 	}
 	return g.pool
+}
+
+// reserve takes a session's own address out of the pools that it is of, as with
+// an ISP that gives the session one of the prefix it routes there. A user who has it
+// from before loses it: it is not his any more, whatever the pool says.
+func (sh *shared) reserve(t *trunk, local netip.Addr) (from []*addressPool) {
+	for _, p := range sh.pools {
+		if !p.cfg.Prefix.Contains(local) {
+			continue
+		}
+		if _, err := p.pool.Take(t.Addr(), local, local); err == nil {
+			from = append(from, p)
+		} else if s := sh.routes.lookup(ip.Addr4(local)); s != nil {
+			sh.g.log.Warn("a user has the address that the ISP gave to the session", "line", s.info.Name, "address", local, "session", t.cfg.Name)
+			s.owner.post(event{s: s, kind: evEnd, aux: ending{reason: ReasonNoAddress, message: "the address " + local.String() + " is the session's"}})
+		}
+	}
+	return from
 }
 
 // limits are the times that a user may stay: his own, else the group's.

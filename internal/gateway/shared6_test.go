@@ -41,8 +41,8 @@ func TestIPv6User(t *testing.T) {
 		if got := alice.link6().String(); got != "2001:db8:0:1::/64" {
 			t.Errorf("alice has %s", got)
 		}
-		if e := r.wantEvent(EventNetworkUp, "IPv4"); e.Message != alice.address().String() {
-			if e = r.wantEvent(EventNetworkUp, "IPv6"); e.Message == "" {
+		if e := r.wantEventOf("alice", EventNetworkUp, "IPv4"); e.Message != alice.address().String() {
+			if e = r.wantEventOf("alice", EventNetworkUp, "IPv6"); e.Message == "" {
 				t.Errorf("%+v", e)
 			}
 		}

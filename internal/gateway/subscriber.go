@@ -26,9 +26,11 @@ type subscriber struct {
 	name    string
 	method  ppp.AuthMethod
 
-	peerMRU   int    // of his LCP; 0 before it has opened
-	authID    uint32 // the AuthRequest whose answer is awaited, 0 if none is
-	asked     uint32 // the AddressRequest that waits for a trunk, 0 if none does
+	peerMRU   int              // of his LCP; 0 before it has opened
+	verifying bool             // the Verifier has a request of this line's
+	next      *ppp.AuthRequest // the newest that waits for that, nil if none does
+	authID    uint32           // the AuthRequest whose answer is awaited, 0 if none is
+	asked     uint32           // the AddressRequest that waits for a trunk, 0 if none does
 	askedName string
 	wish      netip.Addr
 	pool      *addressPool
@@ -41,7 +43,6 @@ type subscriber struct {
 	icmp     ip.Bucket
 	drops    subscriberDrops
 
-	began   time.Time
 	loginBy time.Time
 	endAt   time.Time // of the time that he may stay
 	idleAt  time.Time // the next look whether he is idle
@@ -104,7 +105,6 @@ func newSubscriber(s *session, g *sharedGroup) *subscriber {
 
 // lineUp begins PPP: the gateway is the one to speak first as well as the user.
 func (u *subscriber) lineUp(now time.Time) {
-	u.began = now
 	u.waitForLogin(now)
 	u.link.Open(now)
 	u.link.Up(now)
@@ -192,7 +192,12 @@ func (u *subscriber) drain(now time.Time) {
 			u.ipv6Down()
 		case ppp.LCPDown:
 			u.letGo()
-			u.waitForLogin(now)
+			if u.loginBy.IsZero() { // he was in; whoever never was has no more time
+				u.waitForLogin(now)
+			}
+		case ppp.LCPUp:
+			// Whoever it was before, he proves it anew.
+			u.name, u.method, u.s.changed = "", ppp.AuthNone, true
 		case ppp.Finished:
 			u.finished(now, out)
 		}
@@ -211,10 +216,15 @@ func (u *subscriber) mtu() int {
 func (u *subscriber) authenticate(now time.Time, r ppp.AuthRequest) {
 	r.Challenge, r.Response = append([]byte(nil), r.Challenge...), append([]byte(nil), r.Response...)
 	u.authID = r.ID
+	if u.verifying {
+		u.next = &r // one line has one hash computed at a time
+		return
+	}
 	s := u.s
 	ok := u.group.shared.verifier.Verify(u.group.users.Load(), r, func(res aaa.Result) {
 		s.owner.post(event{s: s, kind: evAnswer, aux: authAnswer{r.ID, r.Name, res}})
 	})
+	u.verifying = ok
 	if !ok {
 		u.answer(now, authAnswer{r.ID, r.Name, aaa.Result{Message: "busy, try again", Reason: "too many logins at once"}})
 	}
@@ -228,8 +238,14 @@ type authAnswer struct {
 }
 
 func (u *subscriber) answer(now time.Time, a authAnswer) {
+	u.verifying = false
 	if a.id != u.authID {
-		return // LCP has come down since: whoever he is now, he proves it anew
+		// LCP has come down since: whoever he is now, he proves it anew.
+		if r := u.next; r != nil {
+			u.next = nil
+			u.authenticate(now, *r)
+		}
+		return
 	}
 	u.authID = 0
 	r := a.result
@@ -351,7 +367,7 @@ func (u *subscriber) enter(now time.Time) {
 	u.loginBy = time.Time{}
 	limits := u.group.limits(u.user)
 	if limits.Session > 0 && u.endAt.IsZero() {
-		u.endAt = u.began.Add(limits.Session)
+		u.endAt = now.Add(limits.Session)
 	}
 	if u.idle = limits.Idle; u.idle > 0 {
 		u.frames, u.idleAt = u.s.stats.upFrames.Load(), now.Add(u.idle)
@@ -385,7 +401,7 @@ func (u *subscriber) networkDown(time.Time) {
 func (u *subscriber) letGo() {
 	u.ipv6Down()
 	u.networkDown(time.Time{})
-	u.authID, u.asked = 0, 0
+	u.authID, u.asked, u.next, u.endAt = 0, 0, nil, time.Time{}
 	u.group.unwait(u.s)
 	if u.trunk != nil {
 		if st := u.trunk.state.Load(); st != nil && st.nat != nil && u.addr.IsValid() {

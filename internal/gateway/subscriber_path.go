@@ -222,6 +222,12 @@ func (u *subscriber) across(now time.Duration, to *session, b *frame.Buf, pkt []
 		b.Put()
 		return
 	}
+	if theirs.among == config.UserToUserNone { // his group's answer counts as well
+		u.drops.prohibited.Add(1)
+		u.tell(now, p, ip.Prohibited, 0, pkt, h)
+		b.Put()
+		return
+	}
 	switch v := ip.Forward4(pkt, h, theirs.mtu); v {
 	case ip.Forward:
 		ip.ClampMSS4(pkt, h, min(p.mtu, theirs.mtu))
@@ -369,7 +375,9 @@ func (t *trunk) downstream(now time.Duration, b *frame.Buf) *outbox {
 		return nil
 	}
 	pkt = trim(b, pkt, h.Total, ppp.ProtoIPv4)
+	var asSent [quoted]byte // what an ICMP error has to quote, before NAT changes it
 	if st.nat != nil {
+		copy(asSent[:], pkt)
 		switch _, v := st.nat.In(now, pkt, &h); {
 		case v == nat.ToRouter:
 			t.toRouter(now, st, b, pkt, &h)
@@ -388,6 +396,9 @@ func (t *trunk) downstream(now time.Duration, b *frame.Buf) *outbox {
 	if to != nil {
 		p = to.sub.path.Load()
 	}
+	if p != nil && p.trunk != t && (st.nat != nil || p.trunk.cfg.NAT) {
+		p = nil // behind another session's NAT, which nothing goes past
+	}
 	if p == nil {
 		t.drops.noUser.Add(1)
 		t.tell(now, st, ip.NoHost, 0, pkt, &h)
@@ -404,18 +415,35 @@ func (t *trunk) downstream(now time.Duration, b *frame.Buf) *outbox {
 		}
 	case ip.Expired:
 		t.drops.expired.Add(1)
-		t.tell(now, st, ip.HopLimit, 0, pkt, &h)
+		t.tellSender(now, st, ip.HopLimit, 0, pkt, &h, &asSent)
 	case ip.TooBig:
 		t.drops.tooBig.Add(1)
-		t.tell(now, st, ip.PacketTooBig, p.mtu, pkt, &h)
+		t.tellSender(now, st, ip.PacketTooBig, p.mtu, pkt, &h, &asSent)
 	case ip.SourceRoute:
 		t.drops.prohibited.Add(1)
-		t.tell(now, st, ip.SourceRouteFailed, 0, pkt, &h)
+		t.tellSender(now, st, ip.SourceRouteFailed, 0, pkt, &h, &asSent)
 	default:
 		t.drops.malformed.Add(1)
 	}
 	b.Put()
 	return nil
+}
+
+// quoted is the longest header, and the eight octets behind it that every ICMP error
+// has (RFC 792): addresses and ports.
+const quoted = 60 + 8
+
+// tellSender is tell about a packet that NAT has translated: its sender is told of
+// the one that he sent. RFC 5508 section 4.2: what an error quotes is translated back.
+func (t *trunk) tellSender(now time.Duration, st *trunkState, what ip.Problem, mtu int, pkt []byte, h *ip.Header4, asSent *[quoted]byte) {
+	if st.nat != nil {
+		copy(pkt[:min(len(pkt), h.Len+8)], asSent[:])
+		var ok bool
+		if *h, ok = ip.Parse4(pkt); !ok {
+			return
+		}
+	}
+	t.tell(now, st, what, mtu, pkt, h)
 }
 
 // toRouter answers what the ISP's side has for the gateway itself.

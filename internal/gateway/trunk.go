@@ -47,13 +47,14 @@ type trunk struct {
 
 // trunkState is what users' packets need of a trunk that is up. It does not change.
 type trunkState struct {
-	session *session
-	local   netip.Addr
-	addr    uint32 // local, as a number
-	dns     [2]netip.Addr
-	mtu     int      // of IP packets
-	nat     *nat.NAT // nil: users have addresses that the ISP routes here
-	done    chan struct{}
+	session  *session
+	local    netip.Addr
+	addr     uint32 // local, as a number
+	dns      [2]netip.Addr
+	mtu      int            // of IP packets
+	nat      *nat.NAT       // nil: users have addresses that the ISP routes here
+	reserved []*addressPool // those that local is of
+	done     chan struct{}
 }
 
 // trunkDrops counts packets of a trunk that were not forwarded, downstream.
@@ -249,6 +250,7 @@ func (t *trunk) networkUp(now time.Time, ln *trunkLine, n ppp.NetworkUp, mtu int
 		}
 		t.g.readers.Go(func() { t.tickNAT(st) })
 	}
+	st.reserved = t.g.shared.reserve(t, n.Local)
 	t.worked.Store(true)
 	t.state.Store(st)
 	t.g.emit(Event{Time: now, Kind: EventTrunkUp, Line: t.Addr(), Uplink: t.cfg.Uplink, User: t.cfg.User, Message: n.Local.String()})
@@ -294,6 +296,9 @@ func (t *trunk) networkDown(now time.Time) {
 		return
 	}
 	close(st.done)
+	for _, p := range st.reserved {
+		p.pool.Release(st.local)
+	}
 	if st.nat != nil {
 		st.nat.Close(clock())
 	}
