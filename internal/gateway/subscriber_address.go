@@ -1,0 +1,202 @@
+package gateway
+
+import (
+	"net/netip"
+	"time"
+
+	"tributary/internal/aaa"
+	"tributary/internal/config"
+	"tributary/internal/ip"
+	"tributary/ppp"
+)
+
+// assign answers the AddressRequest, once there is a session for the user's
+// packets to travel on.
+func (u *subscriber) assign(now time.Time) {
+	if u.trunk == nil && !u.waitForTrunk() {
+		return
+	}
+	u.pool = u.group.poolOf(u.user)
+	var fixed netip.Addr
+	if u.user != nil {
+		fixed = u.user.Address
+	}
+	addr, err := u.pool.pool.Take(u.askedName, u.wish, fixed)
+	id := u.asked
+	u.asked = 0
+	var a ppp.Assignment
+	if err != nil {
+		u.s.message = err.Error()
+		u.s.g.log.Warn("no address for a user", "line", u.s.info.Name, "user", u.askedName, "pool", u.pool.cfg.Name, "err", err)
+		u.s.g.emit(Event{Time: now, Kind: EventNoAddress, Line: u.s.info.Name, User: u.askedName, Message: err.Error()})
+	} else {
+		u.addr = addr
+		a = ppp.Assignment{Peer: addr, DNS: u.dns()}
+	}
+	u.link.Address(now, id, a)
+}
+
+// dns is the name servers a user is told of: the configuration's, else the ISP's.
+func (u *subscriber) dns() (d [2]netip.Addr) {
+	n := 0
+	for _, a := range u.group.cfg.DNS {
+		if a.Is4() && n < len(d) {
+			d[n] = a
+			n++
+		}
+	}
+	if n > 0 {
+		return d
+	}
+	if st := u.trunk.state.Load(); st != nil {
+		return st.dns
+	}
+	return d
+}
+
+// waitForTrunk gives the user a trunk, or has him told when there is one.
+func (u *subscriber) waitForTrunk() bool {
+	if u.chooseTrunk() {
+		return true
+	}
+	// One may have come up before anybody knew that it was waited for.
+	u.group.wait(u.s)
+	if !u.chooseTrunk() {
+		return false
+	}
+	u.group.unwait(u.s)
+	return true
+}
+
+// chooseTrunk takes the session with the most room of those that are up.
+func (u *subscriber) chooseTrunk() bool {
+	tried := make(map[*trunk]bool)
+	for {
+		var best *trunk
+		room := 0
+		for _, t := range u.group.trunks {
+			if free := t.free(); !tried[t] && t.state.Load() != nil && free > room {
+				best, room = t, free
+			}
+		}
+		if best == nil {
+			return false
+		}
+		if best.join(u.s) {
+			u.trunk = best
+			return true
+		}
+		tried[best] = true // somebody was faster
+	}
+}
+
+// networkUp opens the data path.
+func (u *subscriber) networkUp(now time.Time) {
+	if u.trunk == nil || !u.addr.IsValid() {
+		return
+	}
+	if !u.s.g.shared.routes.set(ip.Addr4(u.addr), u.s) {
+		u.s.teardown(now, ReasonLocalLimits, "the address "+u.addr.String()+" is another line's")
+		return
+	}
+	u.enter(now)
+	u.publishPath()
+	u.s.changed, u.s.authFailed = true, false
+	u.s.g.emit(Event{Time: now, Kind: EventNetworkUp, Line: u.s.info.Name, Uplink: u.trunk.cfg.Name, User: u.shownName(), Message: u.addr.String()})
+}
+
+// enter begins what holds for a user who has an address, of either kind.
+func (u *subscriber) enter(now time.Time) {
+	u.loginBy = time.Time{}
+	limits := u.group.limits(u.user)
+	if limits.Session > 0 && u.endAt.IsZero() {
+		u.endAt = now.Add(limits.Session)
+	}
+	if u.idle = limits.Idle; u.idle > 0 {
+		u.frames, u.idleAt = u.s.stats.upFrames.Load(), now.Add(u.idle)
+	}
+	var rate aaa.Rate
+	if u.user != nil {
+		rate = u.user.Rate
+	}
+	u.up.set(rate.Up)
+	u.down.set(rate.Down)
+}
+
+// publishPath says how the user's packets travel. His trunk may be down again by
+// now: then they are dropped until trunkDown decides.
+func (u *subscriber) publishPath() {
+	u.path.Store(&path{trunk: u.trunk, addr: ip.Addr4(u.addr), local: ip.Addr4(u.local), mtu: u.mtu(), among: u.group.cfg.UserToUser})
+}
+
+func (u *subscriber) networkDown(time.Time) {
+	u.path.Store(nil)
+	u.s.changed = true
+	if !u.open6() {
+		u.idleAt = time.Time{}
+	}
+	if u.addr.IsValid() {
+		u.s.g.shared.routes.clear(ip.Addr4(u.addr), u.s)
+	}
+}
+
+// letGo gives back what an open link had.
+func (u *subscriber) letGo() {
+	u.ipv6Down()
+	u.networkDown(time.Time{})
+	u.authID, u.asked, u.next, u.endAt = 0, 0, nil, time.Time{}
+	u.group.unwait(u.s)
+	if u.trunk != nil {
+		if st := u.trunk.state.Load(); st != nil && st.nat != nil && u.addr.IsValid() {
+			st.nat.Drop(clock(), ip.Addr4(u.addr))
+		}
+		u.trunk.leave(u.s)
+		u.trunk = nil
+	}
+	if u.addr.IsValid() {
+		u.pool.pool.Release(u.addr)
+		u.addr = netip.Addr{}
+	}
+	if u.counted {
+		u.group.shared.tally.End(u.user)
+		u.counted, u.user = false, nil
+	}
+}
+
+// trunkUp may be what an AddressRequest has waited for.
+func (u *subscriber) trunkUp(now time.Time) {
+	if u.asked == 0 && !u.waits6() {
+		u.group.wakeOne()
+		return
+	}
+	if u.asked != 0 {
+		u.assign(now)
+		u.drain(now)
+	}
+	u.refresh6(now)
+}
+
+// trunkDown moves the user to another session, or hangs him up when his does not
+// come up again. Until then his packets are dropped.
+func (u *subscriber) trunkDown(now time.Time, l trunkLoss) {
+	old := u.trunk
+	if old != l.trunk {
+		return
+	}
+	if u.group.cfg.OnSessionLoss == config.LossMove && u.chooseTrunk() {
+		if u.trunk == old {
+			return // it has come up meanwhile
+		}
+		old.leave(u.s)
+		if u.path.Load() != nil {
+			u.publishPath()
+		}
+		u.refresh6(now)
+		u.s.changed = true
+		u.s.g.emit(Event{Time: now, Kind: EventMoved, Line: u.s.info.Name, Uplink: u.trunk.cfg.Name, User: u.shownName(), Message: "from " + old.cfg.Name})
+		return
+	}
+	if l.forGood {
+		u.s.teardown(now, ReasonTrunkDown, old.cfg.Name)
+	}
+}
