@@ -10,6 +10,7 @@ const (
 	DefaultInitialWait = time.Second
 	DefaultMaxWait     = 30 * time.Second
 	DefaultPADRTries   = 3
+	DefaultOfferLife   = 2 * time.Second
 	DefaultLinger      = 30 * time.Second
 	maxOffers          = 32
 )
@@ -19,6 +20,15 @@ const (
 type Preference struct {
 	Name string // the AC-Name, octet for octet
 	MAC  MAC
+}
+
+// Rank is what an owner thinks of an offer.
+type Rank struct {
+	Order  int // less is better
+	Weight int // its share of the clients among offers of one Order; 0: the first of these is taken
+	// Leave is not to take this offer, not even if it is the only one: its AC is
+	// being left alone.
+	Leave bool
 }
 
 // ClientConfig says what session a client is to look for, and how patiently.
@@ -42,6 +52,10 @@ type ClientConfig struct {
 	MaxPayload int
 	// Prefer is the ACs that will do, best first. Empty: any AC.
 	Prefer []Preference
+	// Rank judges an offer of an AC that will do, when it comes in; place is that
+	// of the AC in Prefer, 0 if that is empty. Nil ranks by place alone. It is how
+	// an owner of many clients brings in what they have seen of an AC.
+	Rank func(now time.Time, o Offer, place int) Rank
 	// OfferWait is how long to collect offers before one is chosen. 0 takes
 	// the first acceptable one.
 	OfferWait time.Duration
@@ -52,6 +66,11 @@ type ClientConfig struct {
 	// waited on; it doubles with each repetition up to MaxWait. Zero is
 	// DefaultInitialWait and DefaultMaxWait.
 	InitialWait, MaxWait time.Duration
+	// OfferLife is how long an offer is good for certain. An AC-Cookie may expire
+	// (RFC 2516 section 9 has the AC make it anew, with a secret that it changes): a
+	// refusal of an older offer counts only if that of a fresh one follows. 0 is
+	// DefaultOfferLife.
+	OfferLife time.Duration
 	// PADRTries is how many PADRs an AC gets before the search begins again
 	// with a PADI. 0 is DefaultPADRTries.
 	PADRTries int
@@ -98,6 +117,7 @@ type Client struct {
 	wait   time.Duration
 	acs    []ac // those that may yet be asked, and those that were
 	offers int  // how many PADOs have come in
+	left   bool // one of them was not to be taken
 	// message is the last refusal, in an AC's own words.
 	message string
 
@@ -130,6 +150,9 @@ func NewClient(cfg ClientConfig) *Client {
 	}
 	if cfg.MaxWait <= 0 {
 		cfg.MaxWait = DefaultMaxWait
+	}
+	if cfg.OfferLife <= 0 {
+		cfg.OfferLife = DefaultOfferLife
 	}
 	if cfg.PADRTries <= 0 {
 		cfg.PADRTries = DefaultPADRTries
@@ -315,6 +338,8 @@ func (c *Client) failReason() FailReason {
 		return FailRefused
 	case c.tries > 0:
 		return FailNoSession
+	case c.left:
+		return FailLeftAlone
 	case c.offers > 0:
 		return FailNotAcceptable
 	}

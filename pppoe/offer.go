@@ -52,11 +52,13 @@ func cloneTags(tags []Tag) []Tag {
 // ac is what a client remembers of one AC.
 type ac struct {
 	offer Offer
-	rank  int  // place in Prefer
-	round int  // of its last PADO
-	order int  // of its first PADO in that round, among all
-	lost  int  // how often all PADRs to it stayed unanswered
-	no    bool // it refused, and is not asked again in this search
+	rank  Rank      // Order is its place in Prefer, unless the owner judges
+	at    time.Time // of its last PADO
+	round int       // of that PADO
+	order int       // of its first PADO in that round, among all
+	lost  int       // how often all PADRs to it stayed unanswered
+	no    bool      // it refused, and is not asked again in this search
+	stale bool      // it refused an offer that may have expired, and gets another chance
 
 	askedAt    time.Time // of the last PADR to it
 	unanswered int       // PADRs to it that may yet bring a PADS
@@ -81,9 +83,16 @@ func (c *Client) inputPADO(now time.Time, src MAC, p Packet) {
 	}
 	c.offers++
 	c.out.push(ClientOffer{Offer: offer})
-	rank, ok := c.rank(src, p)
+	place, ok := c.place(src, p)
 	if !ok {
 		return
+	}
+	rank := Rank{Order: place}
+	if c.cfg.Rank != nil {
+		if rank = c.cfg.Rank(now, offer, place); rank.Leave {
+			c.left = true
+			return
+		}
 	}
 	a := c.findAC(src)
 	if a == nil {
@@ -96,12 +105,12 @@ func (c *Client) inputPADO(now time.Time, src MAC, p Packet) {
 	if a.round != c.round {
 		a.round, a.order = c.round, c.offers
 	}
-	a.offer, a.rank = offer, rank
+	a.offer, a.rank, a.at = offer, rank, now
 	switch _, isError := p.ErrorText(); {
 	case a.no:
 		c.refusedAgain = c.refusedAgain || c.round > c.refusal
 	case isError:
-		c.refused(a, PADO, offer.Message)
+		c.refused(now, a, PADO, offer.Message)
 	case c.state == ClientSoliciting:
 		c.chooseAt = earlier(c.chooseAt, now.Add(c.patience(a)))
 		if due(now, c.chooseAt) {
@@ -110,9 +119,9 @@ func (c *Client) inputPADO(now time.Time, src MAC, p Packet) {
 	}
 }
 
-// rank is the place of an offer among those that will do; ok is false if it
+// place is that of an offer's AC among those that will do; ok is false if it
 // will not.
-func (c *Client) rank(src MAC, p Packet) (rank int, ok bool) {
+func (c *Client) place(src MAC, p Packet) (place int, ok bool) {
 	if c.cfg.ServiceName != "" && !p.has(TagServiceName, c.cfg.ServiceName) {
 		return 0, false
 	}
@@ -140,7 +149,7 @@ func (c *Client) patience(a *ac) time.Duration {
 	case a.lost > 0:
 		// Quick with its PADO, silent after the PADR: let others speak first.
 		return max(c.cfg.OfferWait, c.cfg.InitialWait)
-	case a.rank == 0 && len(c.cfg.Prefer) > 0:
+	case a.rank.Order == 0 && a.rank.Weight == 0 && len(c.cfg.Prefer) > 0:
 		return 0 // there is none better
 	}
 	return c.cfg.OfferWait
@@ -153,12 +162,7 @@ func (c *Client) patience(a *ac) time.Duration {
 func (c *Client) choose(now time.Time) bool {
 	c.chooseAt = time.Time{}
 	for {
-		var best *ac
-		for i := range c.acs {
-			if a := &c.acs[i]; a.round == c.round && !a.no && (best == nil || a.better(best)) {
-				best = a
-			}
-		}
+		best := c.best()
 		if best == nil {
 			return false
 		}
@@ -168,23 +172,56 @@ func (c *Client) choose(now time.Time) bool {
 	}
 }
 
-// better orders offers: who has answered PADRs so far, then by preference,
-// then who was first; a loaded AC may delay its PADO to be chosen less often.
-func (a *ac) better(b *ac) bool {
+// best is the best offer of this round, nil if there is none. Of those that are
+// equally good each has its share by weight.
+func (c *Client) best() (best *ac) {
+	total := 0
+	for i := range c.acs {
+		a := &c.acs[i]
+		if a.round != c.round || a.no {
+			continue
+		}
+		switch {
+		case best == nil || a.before(best):
+			best, total = a, max(a.rank.Weight, 0)
+		case best.before(a):
+		default:
+			w := max(a.rank.Weight, 0)
+			total += w
+			switch {
+			case total == 0 || c.cfg.Random == nil:
+				if a.order < best.order {
+					best = a
+				}
+			case w > 0 && c.cfg.Random(int64(total)) < int64(w):
+				// The one in hand stays with the rest of the chances, which is
+				// what all before this one have together.
+				best = a
+			}
+		}
+	}
+	return best
+}
+
+// before orders offers: who has answered PADRs so far, then by rank. Among equals
+// it is who was first, or by weight; a loaded AC may delay its PADO to be chosen less
+// often.
+func (a *ac) before(b *ac) bool {
 	if a.lost != b.lost {
 		return a.lost < b.lost
 	}
-	if a.rank != b.rank {
-		return a.rank < b.rank
-	}
-	return a.order < b.order
+	return a.rank.Order < b.rank.Order
 }
 
 // refused notes that a will not serve, in its own words.
-func (c *Client) refused(a *ac, code Code, message string) {
-	a.no = true
-	c.refusal = c.round
+func (c *Client) refused(now time.Time, a *ac, code Code, message string) {
 	c.message = message
+	if code == PADS && !a.stale && now.Sub(a.at) > c.cfg.OfferLife {
+		a.stale, a.round = true, 0 // its next offer counts
+	} else {
+		a.no = true
+		c.refusal = c.round
+	}
 	c.out.push(ClientRefused{AC: a.offer.AC, ACName: a.offer.ACName, Code: code, Message: message})
 }
 

@@ -11,7 +11,7 @@ type Send struct {
 }
 
 // ClientOut is what Client.Next yields: Send, ClientOffer, ClientRefused,
-// ClientOpened, ClientFailed, ClientClosed, ClientDone or TagDropped.
+// ClientUnanswered, ClientOpened, ClientFailed, ClientClosed, ClientDone or TagDropped.
 type ClientOut interface{ clientOut() }
 
 // ServerOut is what Server.Next yields: Send, ServerOpened or ServerClosed.
@@ -27,6 +27,12 @@ type ClientRefused struct {
 	ACName  string // fit for terminals; empty if no PADO told it
 	Code    Code   // the packet that refused: PADO or PADS
 	Message string // fit for terminals
+}
+
+// ClientUnanswered says that an AC which had made an offer answered no PADR.
+type ClientUnanswered struct {
+	AC     MAC
+	ACName string // fit for terminals
 }
 
 // ClientOpened says that there is a session now: PPP may begin.
@@ -77,14 +83,15 @@ type ServerClosed struct {
 	Message   string // the peer's own words, fit for terminals; usually empty
 }
 
-func (Send) clientOut()          {}
-func (ClientOffer) clientOut()   {}
-func (ClientRefused) clientOut() {}
-func (ClientOpened) clientOut()  {}
-func (ClientFailed) clientOut()  {}
-func (ClientClosed) clientOut()  {}
-func (ClientDone) clientOut()    {}
-func (TagDropped) clientOut()    {}
+func (Send) clientOut()             {}
+func (ClientOffer) clientOut()      {}
+func (ClientRefused) clientOut()    {}
+func (ClientUnanswered) clientOut() {}
+func (ClientOpened) clientOut()     {}
+func (ClientFailed) clientOut()     {}
+func (ClientClosed) clientOut()     {}
+func (ClientDone) clientOut()       {}
+func (TagDropped) clientOut()       {}
 
 func (Send) serverOut()         {}
 func (ServerOpened) serverOut() {}
@@ -101,6 +108,8 @@ const (
 	FailNotAcceptable FailReason = "no-acceptable-offer"
 	// FailRefused: every AC that came into question refused.
 	FailRefused FailReason = "refused"
+	// FailLeftAlone: ACs offered that would do, and Rank had all of them left alone.
+	FailLeftAlone FailReason = "left-alone"
 	// FailNoSession: an AC offered but never answered the PADR.
 	FailNoSession FailReason = "no-confirmation"
 	// FailConfig: Service-Name and Host-Uniq alone are too long for a PADI.

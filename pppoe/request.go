@@ -115,7 +115,7 @@ func (c *Client) request(now time.Time, a *ac) bool {
 		}
 	}
 	if b.Len() > maxEthernet {
-		c.refused(a, PADO, "the tags to be returned do not fit into a PADR")
+		c.refused(now, a, PADO, "the tags to be returned do not fit into a PADR")
 		return false
 	}
 	c.extra(&b)
@@ -147,6 +147,7 @@ func (c *Client) repeatPADR(now time.Time) {
 	}
 	if a != nil {
 		a.lost++
+		c.out.push(ClientUnanswered{AC: c.asking, ACName: a.offer.ACName})
 	}
 	c.sendPADI(now)
 }
@@ -176,7 +177,7 @@ func (c *Client) inputPADS(now time.Time, src MAC, p Packet) {
 		if usableID(p.SessionID) {
 			c.sendPADT(src, p.SessionID, p.relayID(), "") // an AC that contradicts itself keeps nothing
 		}
-		c.refused(a, PADS, message)
+		c.refused(now, a, PADS, message)
 		if c.state == ClientRequesting && src == c.asking {
 			c.goOn(now)
 		}
