@@ -70,7 +70,9 @@ func BenchmarkSharedPath(b *testing.B) {
 	down4 := append([]byte{0, 0x21}, packet{src: host, dst: "10.0.0.2", payload: udp(2, 1, make([]byte, 36))}.bytes()...)
 	up6 := append([]byte{0, 0x57}, packet6{src: "2001:db8:0:1::1", dst: remote6, payload: udp(1, 2, make([]byte, 16))}.bytes()...)
 	down6 := append([]byte{0, 0x57}, packet6{src: remote6, dst: "2001:db8:0:1::1", payload: udp(2, 1, make([]byte, 16))}.bytes()...)
-	link := func(frame []byte, at int, c *crowd, i int) { binary.BigEndian.PutUint64(frame[2+at:], c.table.base+1+uint64(i)) }
+	link := func(frame []byte, at int, c *crowd, i int) {
+		binary.BigEndian.PutUint64(frame[2+at:], c.table.base+1+uint64(i))
+	}
 	for _, way := range []struct {
 		name   string
 		packet []byte
