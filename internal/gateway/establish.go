@@ -26,6 +26,9 @@ func (s *session) opened(now time.Time, sess pppoe.Session) {
 	d.keyed, d.unsent = true, false
 	s.message = "" // an AC that refused before is not why this one will end
 	s.state, s.session, s.setUp, s.changed = stateUp, sess, now.Sub(s.began), true
+	if s.trunk != nil {
+		s.trunk.status.opened(now)
+	}
 	s.g.journal.opened(s.journalEntry())
 	s.up.sent.opened.Add(1)
 	s.up.sessions.Add(1)

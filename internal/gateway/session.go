@@ -204,6 +204,7 @@ func (s *session) teardown(now time.Time, reason Reason, message string) {
 		d.keyed = false
 		s.discoveryDone()
 	}
+	reason, message = s.clientEnd(reason, message)
 	if message == "" {
 		message = s.message
 	}
@@ -256,6 +257,9 @@ func (s *session) lineDown(now time.Time) {
 	s.out.kill()
 	s.g.forget(s)
 	s.g.count(s.ended.reason)
+	if s.trunk != nil {
+		s.trunk.status.ended(now, s.ended)
+	}
 	s.g.emit(Event{Time: now, Kind: EventLineDown, Line: s.info.Name, Uplink: s.uplinkName(),
 		User: s.user(), Reason: s.ended.reason, Message: s.ended.message})
 	s.rewrite, s.snoop = nil, nil

@@ -21,12 +21,13 @@ type trunk struct {
 	cfg    *config.Session
 	up     *uplink
 	group  config.Lines // what its line is to the rest of the gateway
-	secret string
+	secret atomic.Pointer[string]
 
 	state    atomic.Pointer[trunkState]  // nil while no packet may pass
 	state6   atomic.Pointer[trunkState6] // the same of IPv6
 	session  atomic.Pointer[session]     // of the line
 	drops    trunkDrops
+	status   trunkStatus
 	errors   ip.ErrorLimit
 	icmp     ip.Bucket
 	stop     chan struct{}
@@ -85,8 +86,8 @@ var (
 const maxDialRequests = 40
 
 func newTrunk(g *Gateway, cfg *config.Session, up *uplink, secret string) *trunk {
-	return &trunk{
-		g: g, cfg: cfg, up: up, secret: secret, stop: make(chan struct{}),
+	t := &trunk{
+		g: g, cfg: cfg, up: up, stop: make(chan struct{}), status: trunkStatus{state: SessionDown, since: time.Now()},
 		group: config.Lines{
 			Name: "session", Mode: config.ModeRelay, Uplink: cfg.Uplink, Open: config.OpenConnect,
 			Queue: config.Queue{Frames: trunkQueue, Delay: time.Second},
@@ -94,6 +95,8 @@ func newTrunk(g *Gateway, cfg *config.Session, up *uplink, secret string) *trunk
 		errors:  ip.ErrorLimit{All: icmpRate, Share: icmpShare},
 		members: make(map[*session]struct{}),
 	}
+	t.secret.Store(&secret)
+	return t
 }
 
 // Accept waits until the line it yielded before is closed, and then a while.
@@ -110,7 +113,9 @@ func (t *trunk) Accept() (line.Line, error) {
 		t.wait = min(max(2*t.wait, t.cfg.Redial.Min), t.cfg.Redial.Max)
 		t.g.log.Warn("the session is down; it is dialled again", "session", t.cfg.Name, "in", t.wait)
 		// Jitter: the sessions of many gateways must not dial in step.
-		pause := time.NewTimer(t.wait + time.Duration(t.g.jitter(int64(t.wait)/4+1)))
+		wait, now := t.wait+time.Duration(t.g.jitter(int64(t.wait)/4+1)), time.Now()
+		t.status.waits(now, now.Add(wait))
+		pause := time.NewTimer(wait)
 		defer pause.Stop()
 		select {
 		case <-pause.C:
@@ -120,6 +125,7 @@ func (t *trunk) Accept() (line.Line, error) {
 	}
 	t.last = newTrunkLine(line.Info{Name: "session/" + t.cfg.Name, Group: t.group.Name, Kind: "session", Remote: t.cfg.Uplink}, t.g.pool)
 	ln := t.last
+	t.status.dial(time.Now())
 	t.g.readers.Go(func() { t.client(ln) })
 	return ln, nil
 }
@@ -145,7 +151,7 @@ func (t *trunk) linkConfig() ppp.LinkConfig {
 		c.IPv6 = &ppp.IPv6Config{Local: interfaceID(t.up.port.mac())}
 	}
 	if t.cfg.User != "" {
-		c.Name, c.Secret, c.Accept = t.cfg.User, t.secret, methods(t.cfg.Auth)
+		c.Name, c.Secret, c.Accept = t.cfg.User, *t.secret.Load(), methods(t.cfg.Auth)
 	}
 	return c
 }
@@ -167,6 +173,10 @@ func (t *trunk) client(ln *trunkLine) {
 				ln.send(out.Frame)
 			case ppp.Params:
 				mtu = out.SendMRU
+			case ppp.LCPUp:
+				ln.why.Store(nil) // what ended before has begun anew
+			case ppp.LCPDown:
+				ln.because(out.Reason, out.Message)
 			case ppp.NetworkUp:
 				t.networkUp(now, ln, out, mtu)
 				lostAt = time.Time{}
@@ -181,6 +191,7 @@ func (t *trunk) client(ln *trunkLine) {
 				if !t.g.stopping.Load() { // else it is we who end it
 					t.g.log.Warn("PPP of the session has ended", "session", t.cfg.Name, "reason", out.Reason, "message", out.Message)
 				}
+				ln.because(out.Reason, out.Message)
 				ln.Close()
 			}
 		}
@@ -245,6 +256,7 @@ func (t *trunk) networkUp(now time.Time, ln *trunkLine, n ppp.NetworkUp, mtu int
 		})
 		if err != nil {
 			t.g.log.Error("the session cannot be shared", "session", t.cfg.Name, "err", err)
+			ln.because(ppp.ReasonNoAddress, err.Error())
 			ln.Close()
 			return
 		}
@@ -253,6 +265,7 @@ func (t *trunk) networkUp(now time.Time, ln *trunkLine, n ppp.NetworkUp, mtu int
 	st.reserved = t.g.shared.reserve(t, n.Local)
 	t.worked.Store(true)
 	t.state.Store(st)
+	t.status.networkUp(now)
 	t.g.emit(Event{Time: now, Kind: EventTrunkUp, Line: t.Addr(), Uplink: t.cfg.Uplink, User: t.cfg.User, Message: n.Local.String()})
 	t.g.shared.trunkUp()
 }
@@ -295,6 +308,7 @@ func (t *trunk) networkDown(now time.Time) {
 	if st == nil {
 		return
 	}
+	t.status.networkDown(now)
 	close(st.done)
 	for _, p := range st.reserved {
 		p.pool.Release(st.local)

@@ -92,7 +92,7 @@ var falls = []struct {
 	{"silence", func(i *fakeISP, _ *ispSession, _ time.Time) { i.silent = true }, 3 * time.Minute, ReasonACSilent},
 	{"IPCP Terminate-Request", func(i *fakeISP, s *ispSession, _ time.Time) {
 		i.send(s.peer, ether.TypeSession, sessionPacket(s.sid, ppp.Packet{Code: ppp.TerminateRequest, ID: 99}.AppendFrame(nil, ppp.ProtoIPCP)))
-	}, 0, ReasonUserTerm},
+	}, 0, ReasonNoAddress},
 }
 
 func TestTrunkFalls(t *testing.T) {

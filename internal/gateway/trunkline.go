@@ -3,6 +3,7 @@ package gateway
 import (
 	"io"
 	"sync"
+	"sync/atomic"
 
 	"tributary/hdlc"
 	"tributary/internal/frame"
@@ -21,7 +22,8 @@ type trunkLine struct {
 	fromAC chan *frame.Buf // and for it
 	ipv6   chan *frame.Buf // IPv6 packets from the ISP for the gateway itself
 	done   chan struct{}
-	ended  chan struct{} // the client is done with all that it had, too
+	ended  chan struct{}          // the client is done with all that it had, too
+	why    atomic.Pointer[ending] // the end that its client has come to, before he says so; nil if none
 	once   sync.Once
 }
 
@@ -34,6 +36,13 @@ func newTrunkLine(info line.Info, pool *frame.Pool) *trunkLine {
 		info: info, pool: pool, done: make(chan struct{}),
 		toAC: make(chan *frame.Buf, trunkQueue), fromAC: make(chan *frame.Buf, trunkQueue),
 		ipv6: make(chan *frame.Buf, trunkQueue), ended: make(chan struct{}),
+	}
+}
+
+// because notes why the client ends PPP, if it was not his wish, nor the line's doing.
+func (l *trunkLine) because(why ppp.Reason, message string) {
+	if reason, ok := clientReasons[why]; ok {
+		l.why.CompareAndSwap(nil, &ending{reason: reason, message: message})
 	}
 }
 
