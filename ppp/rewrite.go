@@ -103,6 +103,7 @@ type rewriteAsk struct {
 	told       bool // a request has been passed on: sentID has been used
 	valid      bool // it was the latest: answers to it count
 	acked      bool // and the other side's Ack has been passed back
+	handed     bool // it is the user's to an AC before: what this one answers does not concern him
 	id, sentID uint8
 	asked      []byte // options as received
 	sent       []byte // options as passed on

@@ -50,6 +50,17 @@ func (c *rewriteChecker) feed(fromAC bool, frame []byte) {
 	c.check("the AC", out.ToAC, c.ac, &c.toAC)
 }
 
+// handover puts another AC in the place of the one there was. It has asked for nothing,
+// and is answered nothing.
+func (c *rewriteChecker) handover() {
+	out := c.r.Handover(PPPoEMRU)
+	if out.ToUser != nil || out.Params != c.r.Params() {
+		c.t.Fatalf("%+v", out)
+	}
+	c.ac, c.toAC = nil, nil
+	c.check("the AC", out.ToAC, c.ac, &c.toAC)
+}
+
 // check checks a frame to one end, given its own latest request.
 func (c *rewriteChecker) check(who string, frame, request []byte, told *[]byte) {
 	if frame == nil {
@@ -108,7 +119,7 @@ func (c *rewriteChecker) check(who string, frame, request []byte, told *[]byte) 
 // FuzzRewrite feeds any octets as LCP, from both sides in any order.
 func FuzzRewrite(f *testing.F) {
 	// One frame is an octet of length, whose top bit says that the AC sends
-	// it, and so many octets of LCP.
+	// it, and so many octets of LCP; none is a handover to another AC.
 	add := func(frames ...[]byte) {
 		var in []byte
 		for i, fr := range frames {
@@ -122,11 +133,17 @@ func FuzzRewrite(f *testing.F) {
 		lcpFrame(ConfigureRequest, 7, octetsMagicA), lcpFrame(ConfigureNak, 8, octetsACCM1), lcpFrame(ConfigureReject, 1, octetsFCS))
 	add(lcpFrame(TerminateRequest, 1), lcpFrame(ConfigureRequest, 7, octetsMRU1500),
 		lcpFrame(ConfigureAck, 7, octetsMRU1492, octetsACCM0, octetsPFC, octetsACFC))
+	add(lcpFrame(ConfigureRequest, 1, octetsUserAll), lcpFrame(ConfigureAck, 1, octetsMRU1492, octetsMagicU), lcpFrame(0, 0)[:2],
+		lcpFrame(ConfigureAck, 1, octetsMRU1492, octetsMagicU), lcpFrame(ConfigureRequest, 7, octetsMagicA))
 	f.Fuzz(func(t *testing.T, in []byte) {
 		c := &rewriteChecker{t: t, r: NewRewrite(RewriteConfig{})}
 		for len(in) > 0 {
 			fromAC, n := in[0]&0x80 != 0, min(int(in[0]&0x7f), len(in)-1)
-			c.feed(fromAC, append([]byte{0xc0, 0x21}, in[1:1+n]...))
+			if n == 0 {
+				c.handover()
+			} else {
+				c.feed(fromAC, append([]byte{0xc0, 0x21}, in[1:1+n]...))
+			}
 			in = in[1+n:]
 		}
 	})

@@ -18,9 +18,10 @@ func (r *Rewrite) userRequest(p Packet) Relayed {
 		return r.toUserPacket(ConfigureReject, p.ID, r.scratch)
 	}
 	a := &r.user
-	if !a.repeats(p) {
+	if !a.repeats(p) || a.handed {
 		a.acked = false
 	}
+	a.handed = false
 	a.told, a.valid, a.id, a.sentID = true, true, p.ID, p.ID
 	a.asked = append(a.asked[:0], p.Data...)
 	a.sent = a.sent[:0]
@@ -56,6 +57,9 @@ func (r *Rewrite) acAck(p Packet) Relayed {
 		return Relayed{}
 	}
 	r.user.acked = true
+	if r.user.handed {
+		return Relayed{} // he has had his Ack, from the AC before
+	}
 	return r.toUserPacket(ConfigureAck, r.user.id, r.user.asked)
 }
 
@@ -63,7 +67,7 @@ func (r *Rewrite) acAck(p Packet) Relayed {
 // is brought down; options that the AC appends, of whatever type, are hints for
 // the user, and should he follow them userRequest sees to the rest.
 func (r *Rewrite) acNak(p Packet) Relayed {
-	if !r.answers(p, &r.user) {
+	if !r.answers(p, &r.user) || r.user.handed {
 		return Relayed{}
 	}
 	r.scratch = r.scratch[:0]
@@ -77,7 +81,7 @@ func (r *Rewrite) acNak(p Packet) Relayed {
 
 // acReject names the rejected options as the user had sent them.
 func (r *Rewrite) acReject(p Packet) Relayed {
-	if !r.answers(p, &r.user) {
+	if !r.answers(p, &r.user) || r.user.handed {
 		return Relayed{}
 	}
 	r.scratch = r.scratch[:0]
