@@ -51,6 +51,8 @@ var badShared = []badConfig{
 		[]string{`3:3: a group of lines in mode shared needs "session"`, `3:3: a group of lines in mode shared needs "pool"`, `3:3: a group of lines in mode shared needs "users", or auth: []`}},
 	{"shared without a place", goodUplinks + goodSessions + goodPools + "lines: [{name: a, mode: shared, session: office, pool: customers, auth: []}]\n",
 		[]string{`4:9: a group of lines needs "tcp", "serial" or "pty"`}},
+	{"a group called as sessions' lines are", goodUplinks + "lines: [{name: session, uplink: isp, tcp: {listen: \":1\"}}]\n",
+		[]string{`2:16: a group of lines cannot be called "session"`}},
 	{"keys of relay in shared", shared("session: office, auth: [], uplink: isp, open: connect, first_frame_timeout: 5s"),
 		[]string{"4:106: uplink is for mode relay, and this group of lines has mode shared", "4:117: open is for mode relay", "4:147: first_frame_timeout is for mode relay"}},
 	{"keys of shared in relay", group("auth: [pap], mtu: 576"),

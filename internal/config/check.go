@@ -78,6 +78,9 @@ func (s *seen) refer(k kind, name string, n ast.Node) {
 }
 
 func (s *seen) group(l *Lines, keys given) {
+	if l.Name == SessionGroup {
+		s.d.errorf(keys["name"], "a group of lines cannot be called %q: its lines would be called as the sessions that users share, %s/NAME", l.Name, l.Name)
+	}
 	s.name(kindGroup, l.Name, keys["name"])
 	s.refer(kindUplink, l.Uplink, keys["uplink"])
 	s.lineNames(l, keys)

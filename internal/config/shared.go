@@ -27,6 +27,10 @@ type Shared struct {
 // options for them (RFC 1877), and a Router Advertisement is given no more.
 const MaxDNS = 2
 
+// SessionGroup is what the lines of sessions have in place of a group's name: no
+// group has it.
+const SessionGroup = "session"
+
 // Session is one PPPoE session with the ISP that lines share: Tributary is its
 // PPPoE client and its PPP peer.
 type Session struct {
