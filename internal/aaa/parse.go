@@ -25,7 +25,7 @@ func Parse(name string, data []byte) (*Users, error) {
 		return nil, config.Errors{{File: name, Message: "larger than " + strconv.Itoa(MaxSize) + " octets"}}
 	}
 	p := parser{
-		users:     &Users{byName: map[string]*User{}, seed: maphash.MakeSeed()},
+		users:     &Users{byName: map[string]*User{}, poolAt: map[*User]config.Error{}, seed: maphash.MakeSeed()},
 		names:     map[string]int{},
 		addresses: map[netip.Addr]int{},
 	}
@@ -80,6 +80,9 @@ func (p *parser) user(_ int, n ast.Node) {
 	}
 	p.unique(u, keys)
 	p.secret(u, n, keys, clear, hash, ntHash)
+	if u.Pool != "" {
+		p.users.poolAt[u] = p.ErrorAt(keys["pool"])
+	}
 	p.users.list = append(p.users.list, u)
 	p.users.byName[u.Name] = u
 }

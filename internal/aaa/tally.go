@@ -2,46 +2,62 @@ package aaa
 
 import "sync"
 
-// Tally counts how many sessions each user has at the moment. It goes by name,
-// so that a reload of the users file loses no count. The zero Tally is ready for
-// use, by any number of goroutines; it has room only for users with sessions.
-type Tally struct {
+// Tally knows the sessions that each user has at the moment, which S stands for.
+// It goes by name, so that a reload of the users file loses no count: there is one
+// Tally for each users file, since a name in another is somebody else's. The zero
+// Tally is ready for use, by any number of goroutines; it has room only for users
+// with sessions.
+type Tally[S comparable] struct {
 	mu       sync.Mutex
-	sessions map[string]int
+	began    uint64 // how many ever did
+	sessions map[string]map[S]uint64
 }
 
-// Begin counts a session of user, unless he has as many as he may have: then it
-// returns false. Each Begin that returned true is followed by one End.
-func (t *Tally) Begin(user *User) bool {
+// Begin counts session s of user's, unless he has as many as he may have: then ok
+// is false, and oldest the one of them that began first. Each Begin that was ok is
+// followed by one End.
+func (t *Tally[S]) Begin(user *User, s S) (oldest S, ok bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	n := t.sessions[user.Name]
-	if user.Sessions > 0 && n >= user.Sessions {
-		return false
+	his := t.sessions[user.Name]
+	if user.Sessions > 0 && len(his) >= user.Sessions {
+		return first(his), false
 	}
 	if t.sessions == nil {
-		t.sessions = map[string]int{}
+		t.sessions = map[string]map[S]uint64{}
 	}
-	t.sessions[user.Name] = n + 1
-	return true
+	if his == nil {
+		his = map[S]uint64{}
+		t.sessions[user.Name] = his
+	}
+	t.began++
+	his[s] = t.began
+	return oldest, true
 }
 
-// End counts a session of user no longer.
-func (t *Tally) End(user *User) {
+func first[S comparable](his map[S]uint64) (oldest S) {
+	var least uint64
+	for s, began := range his {
+		if least == 0 || began < least {
+			oldest, least = s, began
+		}
+	}
+	return oldest
+}
+
+// End counts session s of user's no longer.
+func (t *Tally[S]) End(user *User, s S) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	switch n := t.sessions[user.Name]; n {
-	case 0: // no session of his ever began
-	case 1:
+	his := t.sessions[user.Name]
+	if delete(his, s); len(his) == 0 {
 		delete(t.sessions, user.Name)
-	default:
-		t.sessions[user.Name] = n - 1
 	}
 }
 
 // Sessions is how many sessions the user of that name has.
-func (t *Tally) Sessions(name string) int {
+func (t *Tally[S]) Sessions(name string) int {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	return t.sessions[name]
+	return len(t.sessions[name])
 }

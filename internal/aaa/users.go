@@ -6,9 +6,12 @@ import (
 	"hash/maphash"
 	"iter"
 	"net/netip"
+	"reflect"
 	"slices"
+	"strconv"
 	"time"
 
+	"tributary/internal/config"
 	"tributary/ppp"
 )
 
@@ -17,7 +20,8 @@ import (
 type Users struct {
 	list   []*User // in the order of the file
 	byName map[string]*User
-	seed   maphash.Seed // see standIn
+	poolAt map[*User]config.Error // where the pool of each user that has one stands
+	seed   maphash.Seed           // see standIn
 }
 
 // User is one who may log in, and what he may have. It is not to be changed.
@@ -57,6 +61,41 @@ func (u *Users) All() iter.Seq[*User] { return slices.Values(u.list) }
 func (u *Users) Lookup(name string) (*User, bool) {
 	user, ok := u.byName[name]
 	return user, ok
+}
+
+// CheckPools complains of every user whose pool is none of those that exist. The
+// error is a config.Errors.
+func (u *Users) CheckPools(exists func(pool string) bool) error {
+	var errs config.Errors
+	for _, user := range u.list {
+		if user.Pool != "" && !exists(user.Pool) {
+			at := u.poolAt[user]
+			at.Message = "user " + strconv.Quote(user.Name) + ": there is no pool " + strconv.Quote(user.Pool)
+			errs = append(errs, &at)
+		}
+	}
+	if len(errs) > 0 {
+		return errs
+	}
+	return nil
+}
+
+// Since is how many users there are that before did not have, how many are gone,
+// and of how many others anything has changed, their passwords included. before may
+// be nil.
+func (u *Users) Since(before *Users) (added, removed, changed int) {
+	if before == nil {
+		return u.Len(), 0, 0
+	}
+	for _, user := range u.list {
+		switch was, known := before.byName[user.Name]; {
+		case !known:
+			added++
+		case !reflect.DeepEqual(was, user):
+			changed++
+		}
+	}
+	return added, before.Len() + added - u.Len(), changed
 }
 
 // Fixed is every address that belongs to one user, for a pool not to give away.

@@ -264,37 +264,45 @@ func TestVerifierIsBounded(t *testing.T) {
 }
 
 func TestTally(t *testing.T) {
-	var tally Tally
+	var tally Tally[int]
 	one, two, any := &User{Name: "one", Sessions: 1}, &User{Name: "two", Sessions: 2}, &User{Name: "any"}
-	begin := func(why string, u *User, want bool) {
+	begin := func(why string, u *User, s int) {
 		t.Helper()
-		if tally.Begin(u) != want {
+		if _, ok := tally.Begin(u, s); !ok {
 			t.Errorf("%s: %s has %d", why, u.Name, tally.Sessions(u.Name))
 		}
 	}
-	tally.End(one) // of nothing
-	begin("the first", one, true)
-	begin("a second", one, false)
-	begin("others count for themselves", two, true)
-	begin("two may be two", two, true)
-	begin("not three", two, false)
-	for range 100 {
-		begin("no limit", any, true)
+	refuse := func(why string, u *User, s, first int) {
+		t.Helper()
+		if oldest, ok := tally.Begin(u, s); ok || oldest != first {
+			t.Errorf("%s: %s has %d, and %d is the oldest", why, u.Name, tally.Sessions(u.Name), oldest)
+		}
 	}
-	tally.End(one)
-	begin("again", one, true)
-	begin("a reload has raised the limit", &User{Name: "one", Sessions: 2}, true)
-	begin("and lowered it", one, false)
-	tally.End(one)
-	begin("one is still there", one, false)
-	tally.End(one)
-	tally.End(two)
+	tally.End(one, 1) // which never began
+	begin("the first", one, 1)
+	refuse("a second", one, 2, 1)
+	begin("others count for themselves", two, 9)
+	begin("two may be two", two, 3)
+	refuse("not three", two, 4, 9)
+	for i := range 100 {
+		begin("no limit", any, 100+i)
+	}
+	tally.End(one, 2) // which was refused
+	refuse("the first is still there", one, 2, 1)
+	tally.End(one, 1)
+	begin("again", one, 5)
+	begin("a reload has raised the limit", &User{Name: "one", Sessions: 2}, 6)
+	refuse("and lowered it", one, 7, 5)
+	tally.End(one, 5)
+	refuse("one is still there", one, 7, 6)
+	tally.End(one, 6)
+	tally.End(two, 9)
 	if got := tally.Sessions("two"); got != 1 || tally.Sessions("any") != 100 {
 		t.Errorf("two has %d", got)
 	}
-	tally.End(two)
-	for range 100 {
-		tally.End(any)
+	tally.End(two, 3)
+	for i := range 100 {
+		tally.End(any, 100+i)
 	}
 	if len(tally.sessions) != 0 {
 		t.Errorf("%v: who has no session takes no room", tally.sessions)
@@ -302,12 +310,15 @@ func TestTally(t *testing.T) {
 }
 
 func TestTallyAtOnce(t *testing.T) {
-	var tally Tally
+	var tally Tally[int]
 	user := &User{Name: "a", Sessions: 3}
 	begun := make(chan bool, 100)
 	var wg sync.WaitGroup
-	for range 100 {
-		wg.Go(func() { begun <- tally.Begin(user) })
+	for i := range 100 {
+		wg.Go(func() {
+			_, ok := tally.Begin(user, i)
+			begun <- ok
+		})
 	}
 	wg.Wait()
 	close(begun)

@@ -39,6 +39,13 @@ func (s *Strict) Failed() bool { return len(s.d.errs) > 0 }
 // Line is the line of the file in which n begins.
 func (s *Strict) Line(n ast.Node) int { return start(n).Line }
 
+// ErrorAt is an Error about n, for what turns out to be wrong when the file has
+// been read.
+func (s *Strict) ErrorAt(n ast.Node) Error {
+	at := start(n)
+	return Error{File: s.d.file, Line: at.Line, Column: at.Column}
+}
+
 // Mapping decodes a mapping that may have the keys of want, and must have those
 // listed after it. what names it in complaints. It returns the values given.
 func (s *Strict) Mapping(n ast.Node, what string, want map[string]func(ast.Node), required ...string) map[string]ast.Node {

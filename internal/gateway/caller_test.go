@@ -109,9 +109,9 @@ func (r *sharedRig) wantEmpty(why string) {
 			r.t.Errorf("%s: %d users wait", why, n)
 		}
 		g.mu.Unlock()
-		if users := g.users.Load(); users != nil {
-			for u := range users.All() {
-				if n := sh.tally.Sessions(u.Name); n != 0 {
+		if g.users != nil {
+			for u := range g.users.current.Load().All() {
+				if n := g.users.tally.Sessions(u.Name); n != 0 {
 					r.t.Errorf("%s: %s has %d sessions", why, u.Name, n)
 				}
 			}

@@ -3,7 +3,6 @@ package gateway
 import (
 	"fmt"
 	"net/netip"
-	"os"
 	"slices"
 	"strings"
 	"sync"
@@ -26,7 +25,8 @@ type shared struct {
 	routes   routes
 	routes6  routes6
 	users6   users6
-	tally    aaa.Tally
+	files    map[string]*roster // by path
+	reload   sync.Mutex         // one at a time
 	verifier *aaa.Verifier
 	store    *pool.Store
 }
@@ -37,12 +37,19 @@ type sharedGroup struct {
 	name   string
 	cfg    *config.Shared
 	auth   []ppp.AuthMethod
-	users  atomic.Pointer[aaa.Users]
+	users  *roster // nil: nobody is asked who he is
 	pool   *addressPool
 	trunks []*trunk
 
 	mu      sync.Mutex
 	waiting map[*session]struct{} // for a session that is up
+}
+
+// roster is a users file, of one group of lines or of several, and the sessions
+// of its users.
+type roster struct {
+	current atomic.Pointer[aaa.Users]
+	tally   aaa.Tally[*session]
 }
 
 // addressPool is a pool with its name.
@@ -79,7 +86,7 @@ const (
 func (g *Gateway) openShared() error {
 	sh := &shared{
 		g: g, trunks: make(map[string]*trunk), pools: make(map[string]*addressPool), groups: make(map[string]*sharedGroup),
-		verifier: aaa.NewVerifier(verifyWorkers, verifyQueue),
+		files: make(map[string]*roster), verifier: aaa.NewVerifier(verifyWorkers, verifyQueue),
 	}
 	g.shared = sh
 	if len(g.cfg.Sessions) == 0 {
@@ -110,6 +117,7 @@ func (g *Gateway) openShared() error {
 		if sh.used(t) {
 			g.listeners = append(g.listeners, groupListener{t, &t.group, t.up})
 		} else {
+			t.status.enter(g.born, SessionUnused)
 			g.log.Warn("no lines use the session; it is not dialled", "session", name)
 		}
 	}
@@ -139,12 +147,16 @@ func (sh *shared) openGroups() error {
 		}
 		g := &sharedGroup{shared: sh, name: l.Name, cfg: l.Shared, auth: methods(l.Shared.Auth), waiting: make(map[*session]struct{})}
 		if l.Shared.Users != "" {
-			users, err := aaa.Load(l.Shared.Users)
-			if err != nil {
-				return fmt.Errorf("lines %s: %w", l.Name, err)
+			if g.users = sh.files[l.Shared.Users]; g.users == nil {
+				users, err := aaa.Load(l.Shared.Users)
+				if err != nil {
+					return fmt.Errorf("lines %s: %w", l.Name, err)
+				}
+				g.users = new(roster)
+				g.users.current.Store(users)
+				sh.files[l.Shared.Users] = g.users
+				fixed = append(fixed, users.Fixed()...)
 			}
-			g.users.Store(users)
-			fixed = append(fixed, users.Fixed()...)
 		}
 		for _, name := range l.Shared.Sessions {
 			t := sh.trunks[name]
@@ -180,27 +192,18 @@ func (sh *shared) openGroups() error {
 			if g.pool = sh.pools[l.Shared.Pool]; g.pool == nil {
 				return fmt.Errorf("lines %s: there is no pool %q", l.Name, l.Shared.Pool)
 			}
-			if err := g.checkPools(); err != nil {
-				return fmt.Errorf("lines %s: %w", l.Name, err)
-			}
+		}
+	}
+	for _, f := range sh.files {
+		// A user's own pool must be there before he dials in.
+		if err := f.current.Load().CheckPools(sh.hasPool); err != nil {
+			return err
 		}
 	}
 	return nil
 }
 
-// checkPools: a user's own pool must be there before he dials in.
-func (g *sharedGroup) checkPools() error {
-	users := g.users.Load()
-	if users == nil {
-		return nil
-	}
-	for u := range users.All() {
-		if u.Pool != "" && g.shared.pools[u.Pool] == nil {
-			return fmt.Errorf("%s: user %s: there is no pool %q", g.cfg.Users, u.Name, u.Pool)
-		}
-	}
-	return nil
-}
+func (sh *shared) hasPool(name string) bool { return sh.pools[name] != nil }
 
 // close lets go of what openShared opened.
 func (sh *shared) close() error {
@@ -214,19 +217,16 @@ func (sh *shared) close() error {
 	return sh.store.Close()
 }
 
-// readSecret reads a password file: its first line. What others can read is no secret.
+// maxSecret is the largest password file, in octets: a password, and room for what
+// people write below it.
+const maxSecret = 64 << 10
+
+// readSecret reads a password file: its first line.
 func readSecret(path string) (string, error) {
 	if path == "" {
 		return "", nil
 	}
-	st, err := os.Stat(path)
-	if err != nil {
-		return "", err
-	}
-	if st.Mode().Perm()&0o037 != 0 {
-		return "", fmt.Errorf("%s can be read or written by others (mode %04o): chmod 600 %s", path, st.Mode().Perm(), path)
-	}
-	text, err := os.ReadFile(path)
+	text, err := aaa.ReadSecret(path, maxSecret)
 	if err != nil {
 		return "", err
 	}

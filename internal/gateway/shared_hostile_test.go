@@ -31,7 +31,7 @@ func TestOneLineDoesNotFillTheVerifier(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newSharedRig(t, nil)
 		slow := make(chan struct{})
-		users := r.gw.shared.groups["virtual"].users.Load()
+		users := r.gw.shared.groups["virtual"].users.current.Load()
 		for range verifyWorkers { // hashes that take their time
 			r.gw.shared.verifier.Verify(users, ppp.AuthRequest{Method: ppp.AuthPAP, Name: "x"}, func(aaa.Result) { <-slow })
 		}

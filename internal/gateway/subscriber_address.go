@@ -158,7 +158,7 @@ func (u *subscriber) letGo() {
 		u.addr = netip.Addr{}
 	}
 	if u.counted {
-		u.group.shared.tally.End(u.user)
+		u.group.users.tally.End(u.user, u.s)
 		u.counted, u.user = false, nil
 	}
 }

@@ -16,7 +16,7 @@ func (u *subscriber) authenticate(now time.Time, r ppp.AuthRequest) {
 		return
 	}
 	s := u.s
-	ok := u.group.shared.verifier.Verify(u.group.users.Load(), r, func(res aaa.Result) {
+	ok := u.group.shared.verifier.Verify(u.group.users.current.Load(), r, func(res aaa.Result) {
 		s.owner.post(event{s: s, kind: evAnswer, aux: authAnswer{r.ID, r.Name, res}})
 	})
 	u.verifying = ok
@@ -46,7 +46,7 @@ func (u *subscriber) answer(now time.Time, a authAnswer) {
 	r := a.result
 	why := string(r.Reason)
 	if r.OK && !u.counted {
-		if u.group.shared.tally.Begin(r.User) {
+		if _, ok := u.group.users.tally.Begin(r.User, u.s); ok {
 			u.user, u.counted = r.User, true
 		} else {
 			r.OK, r.Message, why = false, "too many sessions", "has as many sessions as he may have"

@@ -298,10 +298,10 @@ func TestUserBecomesAnother(t *testing.T) {
 		if a := c.wantUp("a new login").Local; a.String() == "198.51.100.77" {
 			t.Error("bob has carol's address")
 		}
-		if n := r.gw.shared.tally.Sessions("carol"); n != 0 {
+		if n := r.gw.shared.groups["virtual"].users.tally.Sessions("carol"); n != 0 {
 			t.Errorf("carol has %d sessions", n)
 		}
-		if n := r.gw.shared.tally.Sessions("bob"); n != 1 {
+		if n := r.gw.shared.groups["virtual"].users.tally.Sessions("bob"); n != 1 {
 			t.Errorf("bob has %d sessions", n)
 		}
 		if n := r.gw.shared.pools["customers"].pool.Stats().Taken; n != 1 {
@@ -322,12 +322,12 @@ func TestLateAnswer(t *testing.T) {
 		r.gw.mu.Lock()
 		s := r.gw.lines["virtual/1"]
 		r.gw.mu.Unlock()
-		carol, _ := r.gw.shared.groups["virtual"].users.Load().Lookup("carol")
+		carol, _ := r.gw.shared.groups["virtual"].users.current.Load().Lookup("carol")
 		answer := authAnswer{id: 4711, name: "carol"}
 		answer.result.OK, answer.result.User = true, carol
 		s.owner.post(event{s: s, kind: evAnswer, aux: answer})
 		synctest.Wait()
-		if n := r.gw.shared.tally.Sessions("carol"); n != 0 {
+		if n := r.gw.shared.groups["virtual"].users.tally.Sessions("carol"); n != 0 {
 			t.Errorf("carol has %d sessions", n)
 		}
 		u.line.Close()
@@ -427,7 +427,7 @@ func TestPoolOfOneUser(t *testing.T) {
 		cfg.Pools = cfg.Pools[:1]
 		_, err := New(Options{Config: &cfg, Log: slog.New(slog.DiscardHandler), Pool: r.pool,
 			OpenPort: func(string, *frame.Pool) (ether.Port, error) { return r.hub.Port("eth2", gwMAC, r.pool), nil }})
-		if err == nil || !strings.Contains(err.Error(), `user bob: there is no pool "staff"`) {
+		if err == nil || !strings.Contains(err.Error(), `yaml:1:46: user "bob": there is no pool "staff"`) {
 			t.Errorf("%v", err)
 		}
 	})
