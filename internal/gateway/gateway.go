@@ -72,6 +72,7 @@ type Gateway struct {
 	mu       sync.Mutex
 	lines    map[string]*session
 	up       sync.WaitGroup // every line, until it is down
+	users    sync.WaitGroup // of these, those that share sessions
 	searches atomic.Int64   // client machines that are not done: open sessions, searches, late PADSs awaited
 	accepts  sync.WaitGroup
 	readers  sync.WaitGroup
@@ -288,6 +289,9 @@ func (g *Gateway) begin(l groupListener, ln line.Line) {
 	// before may still be on its way out, and no longer needs the name.
 	g.lines[s.info.Name] = s
 	g.up.Add(1)
+	if s.sub != nil {
+		g.users.Add(1)
+	}
 	g.mu.Unlock()
 	// The owners outlive every line, so there is always one to tell.
 	s.owner.post(event{s: s, kind: evLineUp})
@@ -301,6 +305,9 @@ func (g *Gateway) forget(s *session) {
 		delete(g.lines, s.info.Name)
 	}
 	g.mu.Unlock()
+	if s.sub != nil {
+		g.users.Done()
+	}
 	g.up.Done()
 }
 

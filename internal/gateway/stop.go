@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"context"
+	"sync"
 	"time"
 
 	"tributary/internal/ether"
@@ -19,8 +20,9 @@ const (
 	orphanRetry = 30 * time.Second
 )
 
-// stop ends everything in the order that loses nothing: no new lines, every
-// session with its last words and its PADT, then the owners and the ports.
+// stop ends everything in the order that loses nothing: no new lines; every
+// session with its last words and its PADT, and those that users share when their
+// users are gone; then the owners and the ports.
 func (g *Gateway) stop() {
 	g.mu.Lock()
 	g.stopping.Store(true)
@@ -32,13 +34,21 @@ func (g *Gateway) stop() {
 	if len(all) > 0 {
 		g.log.Info("ending sessions", "lines", len(all))
 	}
-	begin := time.Now()
-	for i, s := range all {
-		pace(begin, i)
-		s.owner.post(event{s: s, kind: evEnd, aux: ending{reason: ReasonStop}})
+	var lines, shared []*session
+	for _, s := range all {
+		if s.trunk != nil {
+			shared = append(shared, s)
+		} else {
+			lines = append(lines, s)
+		}
 	}
+	g.endAll(lines)
 	g.accepts.Wait()
-	g.waitForLines(stopWait)
+	// A user whose session falls first would be told that the ISP is at fault, and
+	// his last packets would have no way.
+	g.waitForLines(&g.users, func(s *session) bool { return s.sub != nil })
+	g.endAll(shared)
+	g.waitForLines(&g.up, func(*session) bool { return true })
 	g.waitForLate(lateWait)
 	for _, o := range g.owners {
 		close(o.quit)
@@ -51,6 +61,15 @@ func (g *Gateway) stop() {
 	g.log.Info("stopped", "lines", len(all))
 }
 
+// endAll has sessions end, so many at a time.
+func (g *Gateway) endAll(sessions []*session) {
+	begin := time.Now()
+	for i, s := range sessions {
+		pace(begin, i)
+		s.owner.post(event{s: s, kind: evEnd, aux: ending{reason: ReasonStop}})
+	}
+}
+
 // pace waits until it is the turn of the i-th session since begin.
 func pace(begin time.Time, i int) {
 	if i%stopBurst == 0 {
@@ -58,17 +77,19 @@ func pace(begin time.Time, i int) {
 	}
 }
 
-// waitForLines waits until every line is down; after limit it cuts those that
-// will not take their last frames.
-func (g *Gateway) waitForLines(limit time.Duration) {
-	cut := time.AfterFunc(limit, func() {
+// waitForLines waits until the lines that are counted in up are down. After
+// stopWait it cuts those of them that will not take their last frames.
+func (g *Gateway) waitForLines(up *sync.WaitGroup, of func(*session) bool) {
+	cut := time.AfterFunc(stopWait, func() {
 		for _, s := range g.snapshot() {
-			g.log.Warn("a line would not close; it is cut", "line", s.info.Name)
-			s.out.kill()
+			if of(s) {
+				g.log.Warn("a line would not close; it is cut", "line", s.info.Name)
+				s.out.kill()
+			}
 		}
 	})
 	defer cut.Stop()
-	g.up.Wait()
+	up.Wait()
 }
 
 // waitForLate gives the answers to PADRs that are under way a moment to come,
