@@ -10,14 +10,13 @@ import (
 )
 
 // across carries a packet to another user of this gateway.
-func (u *subscriber) across(now time.Duration, to *session, b *frame.Buf, pkt []byte, h *ip.Header4) {
-	p, theirs := u.path.Load(), to.sub.path.Load()
-	if p == nil || theirs == nil {
-		u.drops.notOpen.Add(1)
-		b.Put()
+func (u *subscriber) across(now time.Duration, p *path, to *session, b *frame.Buf, pkt []byte, h *ip.Header4) {
+	theirs := to.sub.path.Load()
+	switch {
+	case theirs == nil: // he is about to go, or to come
+		u.toNobody(now, p, false, b, pkt, h)
 		return
-	}
-	if theirs.among == config.UserToUserNone { // his group's answer counts as well
+	case !mayCross(p.among, theirs.among):
 		u.drops.prohibited.Add(1)
 		u.tell(now, p, ip.Prohibited, 0, pkt, h)
 		b.Put()
@@ -26,8 +25,7 @@ func (u *subscriber) across(now time.Duration, to *session, b *frame.Buf, pkt []
 	switch v := ip.Forward4(pkt, h, theirs.mtu); v {
 	case ip.Forward:
 		ip.ClampMSS4(pkt, h, min(p.mtu, theirs.mtu))
-		u.countUp(b)
-		u.s.g.deliver(now, to, b, len(pkt))
+		u.cross(now, to, b, len(pkt))
 		return
 	case ip.Split:
 		u.countUp(b)
@@ -40,25 +38,16 @@ func (u *subscriber) across(now time.Duration, to *session, b *frame.Buf, pkt []
 	b.Put()
 }
 
-// among6 is a packet for the users' prefixes that does not go to the ISP.
-func (u *subscriber) among6(now time.Duration, p *path6, to *session, table *prefixTable, b *frame.Buf, pkt []byte, h *ip.Header6) {
+// across6 is across for IPv6, which no router fragments.
+func (u *subscriber) across6(now time.Duration, p *path6, to *session, b *frame.Buf, pkt []byte, h *ip.Header6) {
+	theirs := to.sub.six.path.Load()
 	switch {
-	case h.Dst == table.router:
-		u.toRouter6(now, p, b, pkt, h)
+	case theirs == nil:
+		u.toNobody6(now, p, b, pkt, h)
 		return
-	case p.among == config.UserToUserNone:
+	case !mayCross(p.among, theirs.among):
 		u.drops.prohibited.Add(1)
 		u.tell6(now, p, ip.Prohibited, 0, pkt, h)
-		b.Put()
-		return
-	}
-	var theirs *path6
-	if to != nil {
-		theirs = to.sub.six.path.Load()
-	}
-	if theirs == nil {
-		u.six.unreachable.Add(1)
-		u.tell6(now, p, ip.NoRoute, 0, pkt, h)
 		b.Put()
 		return
 	}
@@ -68,9 +57,13 @@ func (u *subscriber) among6(now time.Duration, p *path6, to *session, table *pre
 		return
 	}
 	ip.ClampMSS6(pkt, h, min(p.mtu, theirs.mtu))
-	u.s.stats.upFrames.Add(1)
-	u.s.stats.upOctets.Add(uint64(b.Len()))
-	u.s.g.deliver(now, to, b, len(pkt))
+	u.cross(now, to, b, len(pkt))
+}
+
+// mayCross reports whether a user of one group may send to one of another, without
+// the ISP in between: each group's answer counts.
+func mayCross(mine, theirs config.UserToUser) bool {
+	return mine != config.UserToUserNone && theirs != config.UserToUserNone
 }
 
 // hairpin is across for what NAT has translated both ways. The hop was counted
@@ -83,8 +76,7 @@ func (u *subscriber) hairpin(now time.Duration, to *session, b *frame.Buf, pkt [
 		u.drops.notOpen.Add(1)
 	case len(pkt) <= theirs.mtu:
 		ip.ClampMSS4(pkt, h, theirs.mtu)
-		u.countUp(b)
-		u.s.g.deliver(now, to, b, len(pkt))
+		u.cross(now, to, b, len(pkt))
 		return
 	case h.DF:
 		u.drops.tooBig.Add(1)
@@ -95,6 +87,12 @@ func (u *subscriber) hairpin(now time.Duration, to *session, b *frame.Buf, pkt [
 		}
 	}
 	b.Put()
+}
+
+// cross counts a packet of the user's and delivers it to another.
+func (u *subscriber) cross(now time.Duration, to *session, b *frame.Buf, n int) {
+	u.countUp(b)
+	u.s.g.deliver(now, to, b, n)
 }
 
 // countUp counts a packet of the user's that leaves by another user's line.

@@ -72,6 +72,10 @@ func (t *trunk) downstream(now time.Duration, b *frame.Buf) *outbox {
 		return nil
 	}
 	to := t.g.shared.routes.lookup(h.Dst)
+	if to == &t.g.shared.routes.router {
+		t.toRouter(now, st, b, pkt, &h)
+		return nil
+	}
 	var p *path
 	if to != nil {
 		p = to.sub.path.Load()
@@ -80,9 +84,7 @@ func (t *trunk) downstream(now time.Duration, b *frame.Buf) *outbox {
 		p = nil // behind another session's NAT, which nothing goes past
 	}
 	if p == nil {
-		t.drops.noUser.Add(1)
-		t.tell(now, st, ip.NoHost, 0, pkt, &h)
-		b.Put()
+		t.toNobody(now, st, b, pkt, &h, &asSent)
 		return nil
 	}
 	switch v := ip.Forward4(pkt, &h, p.mtu); v {
@@ -93,25 +95,11 @@ func (t *trunk) downstream(now time.Duration, b *frame.Buf) *outbox {
 		if !t.g.deliverPieces(now, to, pkt, &h, p.mtu) {
 			t.drops.noBuffer.Add(1)
 		}
-	case ip.Expired:
-		t.drops.expired.Add(1)
-		t.tellSender(now, st, ip.HopLimit, 0, pkt, &h, &asSent)
-	case ip.TooBig:
-		t.drops.tooBig.Add(1)
-		t.tellSender(now, st, ip.PacketTooBig, p.mtu, pkt, &h, &asSent)
-	case ip.SourceRoute:
-		t.drops.prohibited.Add(1)
-		t.tellSender(now, st, ip.SourceRouteFailed, 0, pkt, &h, &asSent)
 	default:
-		t.drops.malformed.Add(1)
+		t.refuse(now, st, v, p.mtu, pkt, &h, &asSent)
 	}
 	b.Put()
 	return nil
-}
-
-// send sends one packet of the gateway's own to the ISP; b stays the caller's.
-func (t *trunk) send(st *trunkState, b *frame.Buf) {
-	sendOn(st.session, b)
 }
 
 // sendOn sends one frame of the gateway's own on a trunk's session; b stays the caller's.

@@ -41,28 +41,19 @@ func (t *trunk) downstream6(now time.Duration, b *frame.Buf, pkt []byte) *outbox
 		p = to.sub.six.path.Load()
 	}
 	if p == nil {
-		// RFC 7084 section 4.2 WPD-5: what is for a part of the prefix that nobody has
-		// ends here, or it would go back and forth between the ISP and us.
+		// RFC 7084 section 4.2 WPD-5, as upstream.
 		t.drops.noUser.Add(1)
 		t.tell6(now, st, table, ip.NoRoute, 0, pkt, &h)
 		b.Put()
 		return nil
 	}
-	switch v := ip.Forward6(pkt, &h, p.mtu); v {
-	case ip.Forward:
-		ip.ClampMSS6(pkt, &h, min(st.mtu, p.mtu))
-		return to.sub.push(now, b, len(pkt))
-	case ip.Expired:
-		t.drops.expired.Add(1)
-		t.tell6(now, st, table, ip.HopLimit, 0, pkt, &h)
-	case ip.TooBig:
-		t.drops.tooBig.Add(1)
-		t.tell6(now, st, table, ip.PacketTooBig, p.mtu, pkt, &h)
-	default:
-		t.drops.malformed.Add(1)
+	if v := ip.Forward6(pkt, &h, p.mtu); v != ip.Forward {
+		t.refuse6(now, st, table, v, p.mtu, pkt, &h)
+		b.Put()
+		return nil
 	}
-	b.Put()
-	return nil
+	ip.ClampMSS6(pkt, &h, min(st.mtu, p.mtu))
+	return to.sub.push(now, b, len(pkt))
 }
 
 // toHost hands our own machines what is for us, and answers pings right here.

@@ -21,9 +21,9 @@ func (s *session) readShared(in []*frame.Buf) {
 	k := 0
 	var out *forward
 	for _, b := range in {
-		// A packet may come right behind the control frame that opens the network.
+		// A packet may come right behind the control frame that opens its network.
 		// While the owner has that frame, the packet stays behind it.
-		if isControl(b) || s.sub.path.Load() == nil && s.unheard.Load() > 0 {
+		if isControl(b) || s.unheard.Load() > 0 && !s.sub.open(b) {
 			s.toOwner(b)
 			continue
 		}
@@ -39,6 +39,14 @@ func (s *session) readShared(in []*frame.Buf) {
 		k++
 	}
 	s.sendUp(out, in[:k])
+}
+
+// open reports whether the network that packet b is of is open: IPv4's or IPv6's.
+func (u *subscriber) open(b *frame.Buf) bool {
+	if proto, _, _ := ppp.Split(b.Bytes()); proto == ppp.ProtoIPv6 && u.six != nil {
+		return u.six.path.Load() != nil
+	}
+	return u.path.Load() != nil
 }
 
 // fragments is how many pieces a packet has at most: 1,500 octets on a link that
@@ -88,18 +96,20 @@ func (u *subscriber) upstream4(now time.Duration, p *path, st *trunkState, b *fr
 		b.Put()
 		return nil, false
 	}
-	if h.Dst == p.local || h.Dst == st.addr && st.nat == nil {
-		u.toRouter(now, b, pkt, &h)
+	routes := &u.s.g.shared.routes
+	switch to := routes.lookup(h.Dst); {
+	case to == &routes.router, h.Dst == p.local, h.Dst == st.addr && st.nat == nil:
+		u.toRouter(now, p, b, pkt, &h)
 		return nil, false
-	}
-	if to := u.s.g.shared.routes.lookup(h.Dst); to != nil && p.among != config.UserToUserISP {
-		if p.among == config.UserToUserNone {
-			u.drops.prohibited.Add(1)
-			u.tell(now, p, ip.Prohibited, 0, pkt, &h)
-			b.Put()
+	case to == nil:
+		// What is for an address of ours that nobody has ends here: the ISP would only
+		// send it back, or NAT carry it to somebody else's network.
+		if pooled, silent := routes.pooled(h.Dst); pooled && h.Dst != st.addr {
+			u.toNobody(now, p, silent, b, pkt, &h)
 			return nil, false
 		}
-		u.across(now, to, b, pkt, &h)
+	case p.among != config.UserToUserISP:
+		u.across(now, p, to, b, pkt, &h)
 		return nil, false
 	}
 	var pieces [fragments]*frame.Buf
@@ -133,13 +143,13 @@ func (u *subscriber) translate(now time.Duration, p *path, st *trunkState, b *fr
 	case nat.Forward:
 		return true
 	case nat.Hairpin:
-		if s := u.s.g.shared.routes.lookup(to); s != nil && p.among != config.UserToUserNone {
+		if s := u.s.g.shared.routes.user(to); s != nil && p.among != config.UserToUserNone {
 			u.hairpin(now, s, b, pkt, h)
 			return false
 		}
 		u.drops.prohibited.Add(1)
 	case nat.ToRouter:
-		u.toRouter(now, b, pkt, h)
+		u.toRouter(now, p, b, pkt, h)
 		return false
 	default:
 		u.drops.translated.Add(1)

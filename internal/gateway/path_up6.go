@@ -51,30 +51,33 @@ func (u *subscriber) toLink(b *frame.Buf, h *ip.Header6) {
 		u.s.toOwner(b)
 		return
 	}
-	u.six.ignored.Add(1)
+	u.drops.ignored.Add(1)
 	b.Put()
 }
 
 // forward6 is a router's way with a packet of the user's own address.
 func (u *subscriber) forward6(now time.Duration, p *path6, st *trunkState6, b *frame.Buf, pkt []byte, h *ip.Header6) (*forward, bool) {
 	link := upper(h.Dst)
+	to, table := u.s.g.shared.routes6.lookup(link)
 	switch {
-	case h.Dst == p.router, link == p.link && lower(h.Dst) == 0, st.owns(h.Dst):
+	case h.Dst == p.router, link == p.link && lower(h.Dst) == 0, table != nil && h.Dst == table.router, st.owns(h.Dst):
 		u.toRouter6(now, p, b, pkt, h)
 		return nil, false
 	case link == p.link:
 		// RFC 4443 section 3.1: a packet for an address on the point-to-point link that it
 		// came from is not sent back there, and its sender is told with code 3.
-		u.six.unreachable.Add(1)
+		u.drops.unreachable.Add(1)
 		u.tell6(now, p, ip.NoHost, 0, pkt, h)
 		b.Put()
 		return nil, false
-	}
-	if p.among != config.UserToUserISP {
-		if to, table := u.s.g.shared.routes6.lookup(link); table != nil {
-			u.among6(now, p, to, table, b, pkt, h)
-			return nil, false
-		}
+	case table != nil && to == nil:
+		// RFC 7084 section 4.2 WPD-5: what is for a part of the prefix that nobody has
+		// ends here, or it would go back and forth between the ISP and us.
+		u.toNobody6(now, p, b, pkt, h)
+		return nil, false
+	case to != nil && p.among != config.UserToUserISP:
+		u.across6(now, p, to, b, pkt, h)
+		return nil, false
 	}
 	if v := ip.Forward6(pkt, h, st.mtu); v != ip.Forward {
 		u.refuse6(now, p, v, st.mtu, pkt, h)

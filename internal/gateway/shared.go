@@ -186,6 +186,7 @@ func (sh *shared) openGroups() error {
 		}
 		sh.pools[c.Name] = &addressPool{c, p, six}
 	}
+	sh.routes.open(sh.g.cfg.Pools)
 	for i := range sh.g.cfg.Lines {
 		l := &sh.g.cfg.Lines[i]
 		if g := sh.groups[l.Name]; g != nil {
@@ -258,7 +259,7 @@ func (sh *shared) reserve(t *trunk, local netip.Addr) (from []*addressPool) {
 		}
 		if _, err := p.pool.Take(t.Addr(), local, local); err == nil {
 			from = append(from, p)
-		} else if s := sh.routes.lookup(ip.Addr4(local)); s != nil {
+		} else if s := sh.routes.user(ip.Addr4(local)); s != nil {
 			sh.g.log.Warn("a user has the address that the ISP gave to the session", "line", s.info.Name, "address", local, "session", t.cfg.Name)
 			s.owner.post(event{s: s, kind: evEnd, aux: ending{reason: ReasonNoAddress, message: "the address " + local.String() + " is the session's"}})
 		}

@@ -62,9 +62,11 @@ type path struct {
 
 // subscriberDrops counts packets of one user that were not forwarded, upstream.
 type subscriberDrops struct {
-	spoofed, malformed, unknownProtocol, notOpen atomic.Uint64
-	expired, tooBig, prohibited, translated      atomic.Uint64
-	policed, policedDown, noBuffer               atomic.Uint64
+	refused
+	spoofed, unknownProtocol, notOpen, translated atomic.Uint64
+	policed, policedDown, noBuffer                atomic.Uint64
+	unreachable                                   atomic.Uint64 // for an address of ours that nobody has
+	ignored                                       atomic.Uint64 // to our end of his link, or to all on it, and nothing to us
 }
 
 // dummyAddr is our address towards users where none is configured and no session is
@@ -77,6 +79,7 @@ func (d *subscriberDrops) values() map[string]uint64 {
 		"spoofed": d.spoofed.Load(), "malformed": d.malformed.Load(), "unknown_protocol": d.unknownProtocol.Load(), "not_open": d.notOpen.Load(),
 		"expired": d.expired.Load(), "too_big": d.tooBig.Load(), "prohibited": d.prohibited.Load(), "nat": d.translated.Load(),
 		"policed_up": d.policed.Load(), "policed_down": d.policedDown.Load(), "no_buffer": d.noBuffer.Load(),
+		"unreachable": d.unreachable.Load(), "ignored": d.ignored.Load(),
 	}
 }
 

@@ -23,9 +23,7 @@ type subscriberIPv6 struct {
 	table  *prefixTable
 	prefix netip.Prefix
 
-	path        atomic.Pointer[path6] // nil while no packet may pass
-	ignored     atomic.Uint64         // to our end of his link, or to all on it, and nothing to us
-	unreachable atomic.Uint64         // for a part of the users' prefix that nobody has
+	path atomic.Pointer[path6] // nil while no packet may pass
 }
 
 // path6 is how a user's IPv6 packets travel, in one value that does not change.

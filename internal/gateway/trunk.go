@@ -55,16 +55,16 @@ type trunkState struct {
 	mtu      int            // of IP packets
 	nat      *nat.NAT       // nil: users have addresses that the ISP routes here
 	reserved []*addressPool // those that local is of
+	routed   bool           // addr is the gateway's own in its routes
 	done     chan struct{}
 }
 
 // trunkDrops counts packets of a trunk that were not forwarded, downstream.
 type trunkDrops struct {
-	notOpen, malformed, unknownProtocol atomic.Uint64
-	noUser                              atomic.Uint64 // for an address that nobody has
-	expired, tooBig, noBuffer           atomic.Uint64
-	prohibited                          atomic.Uint64 // it asks for a source route
-	translated                          atomic.Uint64 // NAT refused it; its own counters say why
+	refused
+	notOpen, unknownProtocol, noBuffer atomic.Uint64
+	noUser                             atomic.Uint64 // for an address that nobody has
+	translated                         atomic.Uint64 // NAT refused it; its own counters say why
 }
 
 func (d *trunkDrops) values() map[string]uint64 {
@@ -263,6 +263,8 @@ func (t *trunk) networkUp(now time.Time, ln *trunkLine, n ppp.NetworkUp, mtu int
 		t.g.readers.Go(func() { t.tickNAT(st) })
 	}
 	st.reserved = t.g.shared.reserve(t, n.Local)
+	// Users of other sessions ping it as well. With NAT it is also theirs behind it.
+	st.routed = st.nat == nil && t.g.shared.routes.set(st.addr, &t.g.shared.routes.router)
 	t.worked.Store(true)
 	t.state.Store(st)
 	t.status.networkUp(now)
@@ -312,6 +314,9 @@ func (t *trunk) networkDown(now time.Time) {
 	close(st.done)
 	for _, p := range st.reserved {
 		p.pool.Release(st.local)
+	}
+	if st.routed {
+		t.g.shared.routes.clear(st.addr, &t.g.shared.routes.router)
 	}
 	if st.nat != nil {
 		st.nat.Close(clock())

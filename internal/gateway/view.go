@@ -86,7 +86,7 @@ func (s *session) lineInfo() LineInfo {
 	}
 	switch {
 	case s.sub != nil:
-		i.Dropped = s.sub.dropped()
+		i.Dropped = s.sub.drops.values()
 	case s.trunk != nil:
 		i.Dropped = s.trunk.drops.values()
 	}

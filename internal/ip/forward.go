@@ -23,11 +23,25 @@ const (
 	Discard
 )
 
+// Problem is what the sender of a packet with that verdict is told; ok is false for
+// verdicts of which nobody is told.
+func (v Verdict) Problem() (p Problem, ok bool) {
+	switch v {
+	case Expired:
+		return HopLimit, true
+	case TooBig:
+		return PacketTooBig, true
+	case SourceRoute:
+		return SourceRouteFailed, true
+	}
+	return 0, false
+}
+
 // Forward4 does to packet b, whose header is h, what every hop does: it counts
 // the TTL down in place and compares its length with the mtu of the link that it
 // leaves by. Only with Forward and Split is b changed, and h.TTL with it.
 func Forward4(b []byte, h *Header4, mtu int) Verdict {
-	if !forwarded4(h.Dst) || linkLocal4(h.Src) {
+	if !Routable4(h.Dst) || linkLocal4(h.Src) {
 		return Discard
 	}
 	if h.Len > 20 {
@@ -62,10 +76,10 @@ func Forward4(b []byte, h *Header4, mtu int) Verdict {
 	return Forward
 }
 
-// forwarded4 reports whether a packet to a leaves the link it came from. RFC 1812
+// Routable4 reports whether a packet to a leaves the link it came from. RFC 1812
 // section 5.3.7 has it not for invalid destinations, networks 0 and 127; section
 // 5.3.5.1: "Limited broadcasts MUST NOT be forwarded". Multicast is not routed here.
-func forwarded4(a uint32) bool { return UnicastSource4(a) && !linkLocal4(a) }
+func Routable4(a uint32) bool { return UnicastSource4(a) && !linkLocal4(a) }
 
 // linkLocal4 is 169.254/16. RFC 3927 section 7: "A router MUST NOT forward a packet
 // with an IPv4 Link-Local source or destination address".
