@@ -160,7 +160,11 @@ func (g *gateway) kill() {
 func (g *gateway) ctl(args ...string) ([]byte, error) {
 	ctx, cancel := context.WithTimeout(g.r.ctx, patience)
 	defer cancel()
-	out, err := exec.CommandContext(ctx, g.bin, append(args, "--socket", g.sock)...).Output()
+	cmd := exec.CommandContext(ctx, g.bin, append(args, "--socket", g.sock)...)
+	// The race detector has a program sleep for a second at its end, in case a thread
+	// has something to report. The gateway may; a command of a few lines need not.
+	cmd.Env = append(os.Environ(), "GORACE=atexit_sleep_ms=0")
+	out, err := cmd.Output()
 	var exit *exec.ExitError
 	if errors.As(err, &exit) {
 		err = fmt.Errorf("tributary %s: %w: %s", strings.Join(args, " "), err, exit.Stderr)
@@ -182,6 +186,7 @@ type lineInfo struct {
 	Auth      string `json:"auth"`
 	Address   string `json:"address"`
 	Peer      string `json:"peer"`
+	Prefix    string `json:"prefix"`
 	SendACCM  uint32 `json:"send_accm"`
 	PFC       bool   `json:"pfc"`
 	ACFC      bool   `json:"acfc"`

@@ -225,7 +225,7 @@ func (r *rig) tellOnFailure() {
 	}
 	for _, g := range []*guest.Guest{r.isp, r.user} {
 		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
-		out, _ := g.Exec(ctx, "ps | grep -v '\\[' | grep -E 'ppp|iperf'; tail -n 40 /run/isp.log /run/pppd.*.log 2>/dev/null")
+		out, _ := g.Exec(ctx, "ps | grep -v '\\[' | grep -E 'ppp|iperf'; tail -n 40 /run/isp.log /run/pppd.*.log /run/dhcp6s.log /run/radvd.log 2>/dev/null")
 		cancel()
 		r.t.Logf("guest %s:\n%s", g.Name, out)
 	}
