@@ -1,6 +1,7 @@
 #!/bin/bash
 # build.sh uml|qemu [DIR]: make the guest out of Debian packages: a kernel and
-# an initramfs with busybox, pppd, rp-pppoe, iperf3, ip, tcpdump and socat.
+# an initramfs with busybox, pppd, rp-pppoe, iperf3, ip, tcpdump, socat, and what
+# an ISP has for IPv6: dhcp6s, radvd.
 #
 # Nothing is installed: the packages are fetched with apt-get and unpacked in
 # DIR (default: .work beside this file), which keeps them for the next time.
@@ -21,14 +22,14 @@ work=$(cd "$work" && pwd)
 exec 9>"$work/lock"
 flock 9
 
-bins="pppd pppoe pppoe-server pppoe-relay pppoe-discovery iperf3 ip bridge tcpdump socat ${EXTRA_BINS:-}"
+bins="pppd pppoe pppoe-server pppoe-relay pppoe-discovery iperf3 ip bridge tcpdump socat dhcp6s radvd rdisc6 ${EXTRA_BINS:-}"
 # Programs first, then the libraries they name. A missing library stops the build and is named.
-userland="busybox-static dash ppp pppoe iperf3 iproute2 tcpdump socat ${EXTRA_PKGS:-}
+userland="busybox-static dash ppp pppoe iperf3 iproute2 tcpdump socat wide-dhcpv6-server radvd ndisc6 ${EXTRA_PKGS:-}
  libc6 libssl3 libcrypt1 libpam0g libsystemd0 libpcap0.8 libaudit1 libcap2 libgcrypt20 liblzma5 libzstd1 liblz4-1
  libdbus-1-3 libcap-ng0 libgpg-error0 libsctp1 libbpf1 libelf1 libmnl0 libbsd0 zlib1g libmd0 libwrap0 libnsl2
- libtirpc3 libgssapi-krb5-2 libkrb5-3 libk5crypto3 libcom-err2 libkrb5support0 libkeyutils1 libxtables12 libiperf0"
+ libtirpc3 libgssapi-krb5-2 libkrb5-3 libk5crypto3 libcom-err2 libkrb5support0 libkeyutils1 libxtables12 libiperf0 libfl2"
 modules="virtio_pci virtio_net virtio_console virtio_rng 9p 9pnet_virtio
- ppp_generic ppp_async ppp_deflate bsd_comp pppox pppoe 8021q bridge dummy veth af_packet_diag"
+ ppp_generic ppp_async ppp_deflate bsd_comp pppox pppoe 8021q bridge dummy veth ipv6 af_packet af_packet_diag"
 
 case $kind in
 uml) kernelpkg=user-mode-linux;;

@@ -42,7 +42,7 @@ for q in $p; do wait $q || { tail -n 5 /run/each.*; exit 1; }; done
 // the session away from them.
 func TestSharedTwenty(t *testing.T) {
 	r := newRig(t, rigOptions{serve: "route=" + routedPrefix})
-	g := r.startShared("")
+	g := r.startShared(sharedOptions{})
 	g.routed()
 	addrs := r.joinAll(bank)
 	g.up(sharedUsers)
@@ -123,7 +123,7 @@ func (r *rig) toldAll() {
 // TestSharedNAT has the ISP give one address and route nothing. Users share it.
 func TestSharedNAT(t *testing.T) {
 	r := newRig(t, rigOptions{})
-	g := r.startShared("nat: true")
+	g := r.startShared(sharedOptions{session: "nat: true"})
 	ours := g.office().Address
 	// Behind the ISP there is one more router's worth of Internet.
 	const far = "203.0.113.1"

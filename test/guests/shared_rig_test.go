@@ -30,40 +30,40 @@ const (
 
 	viaLocal = "10.9.0.1:7002" // as bank, but users reach each other at the gateway
 	viaTiny  = "10.9.0.1:7003" // with a pool of one address
+	viaMove  = "10.9.0.1:7004" // as bank, but with more sessions than one to move to
 )
 
 // sharedUsers is how many users the gateway knows: u1 with password p1, ...
 const sharedUsers = 20
 
+// sharedOptions are more keys of the configuration that startShared writes.
+type sharedOptions struct {
+	session            string // of the session
+	bank, local        string // of these groups of lines
+	customers, nearest string // of the pools of bank and local
+	more               string // groups of lines
+	sessions           string // entries of sessions:
+}
+
 // startShared starts a gateway in mode shared and waits until its session with
-// the ISP is up. keys are more keys of the session.
-func (r *rig) startShared(keys string) *gateway {
+// the ISP is up.
+func (r *rig) startShared(o sharedOptions) *gateway {
 	r.t.Helper()
-	users, secret := filepath.Join(r.dir, "users.yaml"), filepath.Join(r.dir, "office.secret")
+	secret := filepath.Join(r.dir, "office.secret")
 	var list strings.Builder
 	list.WriteString("users:\n")
 	for i := 1; i <= sharedUsers; i++ {
 		fmt.Fprintf(&list, "  - {name: u%d, password: \"p%d\"}\n", i, i)
 	}
-	for file, text := range map[string]string{users: list.String(), secret: "p60\n"} {
+	for file, text := range map[string]string{r.users(): list.String(), secret: "p60\n"} {
 		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 			r.t.Fatal(err)
 		}
 	}
-	group := func(name, listen, pool, keys string) string {
-		return fmt.Sprintf(`
-  - name: %s
-    tcp: {listen: %q}
-    mode: shared
-    session: office
-    users: %s
-    pool: %s
-    %s`, name, listen, users, pool, keys)
-	}
-	return r.startTributary(gatewayOptions{
-		lines: group("bank", bank, "customers", "user_to_user: isp") +
-			group("local", viaLocal, "neighbours", "user_to_user: local") +
-			group("tiny", viaTiny, "tiny", ""),
+	g := r.startTributary(gatewayOptions{
+		lines: r.group("bank", bank, "session: office", "customers", "user_to_user: isp\n"+o.bank) +
+			r.group("local", viaLocal, "session: office", "neighbours", "user_to_user: local\n"+o.local) +
+			r.group("tiny", viaTiny, "session: office", "tiny", "user_to_user: none") + o.more,
 		more: fmt.Sprintf(`
 sessions:
   - name: office
@@ -71,13 +71,31 @@ sessions:
     user: %s
     password_file: %s
     redial: {min: 500ms, max: 2s}
-%s
+%s%s
 pools:
-  - {name: customers, prefix: 10.99.0.0/24, exclude: [10.99.0.0, %s, 10.99.0.255], gateway: %s}
-  - {name: neighbours, prefix: 10.99.2.0/24, exclude: [10.99.2.0, 10.99.2.255], gateway: %s}
+  - {name: customers, prefix: 10.99.0.0/24, exclude: [10.99.0.0, %s, 10.99.0.255], gateway: %s%s}
+  - {name: neighbours, prefix: 10.99.2.0/24, exclude: [10.99.2.0, 10.99.2.255], gateway: %s%s}
   - {name: tiny, prefix: 10.99.1.0/30, exclude: [10.99.1.0-10.99.1.1, 10.99.1.3], gateway: %s}
-`, officeUser, secret, indent(keys, "    "), ourAddress, ourAddress, ourAddress, ourAddress),
+`, officeUser, secret, indent(o.session, "    "), o.sessions,
+			ourAddress, ourAddress, o.customers, ourAddress, o.nearest, ourAddress),
 	})
+	g.office()
+	return g
+}
+
+// users is the file of those whom the gateway knows.
+func (r *rig) users() string { return filepath.Join(r.dir, "users.yaml") }
+
+// group is one entry of lines: in mode shared. session is its key for that.
+func (r *rig) group(name, listen, session, pool, keys string) string {
+	return fmt.Sprintf(`
+  - name: %s
+    tcp: {listen: %q}
+    mode: shared
+    %s
+    users: %s
+    pool: %s
+%s`, name, listen, session, r.users(), pool, indent(keys, "    "))
 }
 
 // office waits until the session that users share is up, and is it.
@@ -205,9 +223,18 @@ func (r *rig) wantLog(what, log string, want ...string) {
 	}
 }
 
-// atISP are the IPv4 packets in the capture so far that match, in number. The
+// atISP are the IPv4 packets in the capture so far that match, in number.
+func (r *rig) atISP(match func(ip *layers.IPv4, p gopacket.Packet) bool) int {
+	r.t.Helper()
+	return r.captured(func(p gopacket.Packet) bool {
+		ip, ok := p.Layer(layers.LayerTypeIPv4).(*layers.IPv4)
+		return ok && match(ip, p)
+	})
+}
+
+// captured are the frames in the capture so far that match, in number. The
 // session's headers are taken off by gopacket, which knows nothing of ours.
-func (r *rig) atISP(match func(ip *layers.IPv4, p gopacket.Packet) bool) (n int) {
+func (r *rig) captured(match func(p gopacket.Packet) bool) (n int) {
 	r.t.Helper()
 	r.wire.Flush()
 	f, err := os.Open(filepath.Join(r.dir, "isp.pcapng"))
@@ -227,8 +254,7 @@ func (r *rig) atISP(match func(ip *layers.IPv4, p gopacket.Packet) bool) (n int)
 		if err != nil {
 			r.t.Fatal(err)
 		}
-		p := gopacket.NewPacket(b, layers.LayerTypeEthernet, gopacket.Lazy)
-		if ip, ok := p.Layer(layers.LayerTypeIPv4).(*layers.IPv4); ok && match(ip, p) {
+		if match(gopacket.NewPacket(b, layers.LayerTypeEthernet, gopacket.Lazy)) {
 			n++
 		}
 	}

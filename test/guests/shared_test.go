@@ -13,7 +13,7 @@ import (
 // with what they may do and what they may not.
 func TestShared(t *testing.T) {
 	r := newRig(t, rigOptions{serve: "route=" + routedPrefix})
-	g := r.startShared("")
+	g := r.startShared(sharedOptions{})
 	office := g.office()
 	ifname := g.routed()
 	r.wantLog("the ISP's pppd", r.must(r.isp, "cat /run/isp.log"),
@@ -168,23 +168,25 @@ func testTooBig(r *rig, g *gateway) {
 	r.pingedByISP(1400, addr)
 	// TCP is spared all that. RFC 879: MSS is the MTU less 40.
 	r.swap(16, internet, 100_000)
-	mss := func(ip *layers.IPv4, p gopacket.Packet) (mss int) {
-		if tcp, ok := p.Layer(layers.LayerTypeTCP).(*layers.TCP); ok && tcp.SYN {
-			for _, o := range tcp.Options {
-				if o.OptionType == layers.TCPOptionKindMSS && len(o.OptionData) == 2 {
-					mss = int(o.OptionData[0])<<8 | int(o.OptionData[1])
-				}
-			}
-		}
-		return mss
-	}
 	if n := r.atISP(func(ip *layers.IPv4, p gopacket.Packet) bool {
-		return ip.SrcIP.String() == addr && mss(ip, p) == 576-40
+		return ip.SrcIP.String() == addr && mssOf(p) == 576-40
 	}); n == 0 {
 		r.t.Error("no SYN of the user's with MSS 536 at the ISP")
 	}
 	r.leave(16)
 	g.none("the user has hung up")
+}
+
+// mssOf is the MSS of a SYN, and 0 of anything else.
+func mssOf(p gopacket.Packet) (mss int) {
+	if tcp, ok := p.Layer(layers.LayerTypeTCP).(*layers.TCP); ok && tcp.SYN {
+		for _, o := range tcp.Options {
+			if o.OptionType == layers.TCPOptionKindMSS && len(o.OptionData) == 2 {
+				mss = int(o.OptionData[0])<<8 | int(o.OptionData[1])
+			}
+		}
+	}
+	return mss
 }
 
 // testWrongPassword: what pppd makes of a refusal, by each way.
