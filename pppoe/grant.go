@@ -217,6 +217,9 @@ func (s *Server) sendPADS(src MAC, p Packet, b *packetBuilder) bool {
 // that has just ended may still be under way. There is one, since inputPADR has
 // seen that fewer than maxSessions are open.
 func (s *Server) newID() uint16 {
+	if s.cfg.LowestID {
+		s.nextID = 1
+	}
 	for {
 		id := s.nextID
 		if s.nextID++; !usableID(s.nextID) {

@@ -45,6 +45,10 @@ type ServerConfig struct {
 	// MaxPayload is the largest PPP payload that can be carried, in octets.
 	// Over 1492, peers that ask for more are granted it (RFC 4638).
 	MaxPayload int
+	// LowestID gives out the lowest id that is free, so that one that was given back
+	// comes again at once, as it does with some ACs. For tests of hosts: frames of a
+	// session that has just ended may still be under way.
+	LowestID bool
 	// Random returns a number in [0, n). The first session id is chosen with
 	// it, so that a restarted server does not give away ids that its peers
 	// still believe to be theirs. Nil begins at 1.
@@ -126,7 +130,7 @@ func NewServer(cfg ServerConfig) *Server {
 		cfg: cfg, nextID: 1,
 		sessions: map[uint16]*serverSession{}, perMAC: map[MAC]int{}, fresh: map[grantKey]uint16{},
 	}
-	if cfg.Random != nil {
+	if cfg.Random != nil && !cfg.LowestID {
 		s.nextID += uint16(cfg.Random(maxSessions))
 	}
 	return s

@@ -3,6 +3,7 @@ package lab
 import (
 	"context"
 	"crypto/rand"
+	"encoding/binary"
 	"fmt"
 	mrand "math/rand/v2"
 	"net/netip"
@@ -33,10 +34,22 @@ type AC struct {
 	lost   chan struct{} // closed: the port is read no more, and err is set
 	err    error
 	final  pppoe.ServerCounters // set before quit is closed
-	held   []heldPacket         // the loop's; see Trouble.PADSDelay
-	idle   []chan struct{}      // the loop's: closed when there is no session
+
+	// The loop's.
+	past    pppoe.ServerCounters // of servers before the last reboot
+	held    []heldPacket         // see Trouble.PADSDelay
+	idle    []chan struct{}      // closed when there is no session
+	clock   acClock
+	chance  *mrand.Rand
+	perMAC  map[pppoe.MAC]int       // sessions of each peer
+	padiAt  map[pppoe.MAC]time.Time // see tooEarly
+	cookies cookieJar
+	backAt  time.Time // the end of a reboot
 
 	trouble atomic.Pointer[Trouble]
+	own     atomic.Pointer[pppoe.MAC] // our address
+	away    atomic.Bool               // a reboot
+	padded  atomic.Uint64             // frames with garbage behind them
 
 	mu     sync.RWMutex // the tables, for readers beside the loop
 	byID   map[acKey]*acSession
@@ -49,6 +62,8 @@ type AC struct {
 		byPADT, byUs, terminated                 atomic.Uint64
 		unknownSession, spoofed, noAddress       atomic.Uint64
 		tooBig, noBuffer                         atomic.Uint64
+		earlyPADI, wrongUniq, silent, oldCookie  atomic.Uint64
+		turnedAway, flood                        atomic.Uint64
 	}
 }
 
@@ -76,11 +91,15 @@ func NewAC(port ether.Port, pool *frame.Pool, cfg ACConfig) (*AC, error) {
 		byID: make(map[acKey]*acSession), byAddr: make(map[netip.Addr]*acSession), next: cfg.Local,
 	}
 	var key [32]byte
-	_, _ = rand.Read(key[:]) // never fails, by its contract
-	a.server = pppoe.NewServer(pppoe.ServerConfig{
-		ACName: cfg.Name, Services: cfg.Services, MAC: port.MAC(), CookieKey: key,
-		MaxSessions: cfg.MaxSessions, Random: mrand.Int64N, MaxPerMAC: cfg.MaxPerMAC, MaxPayload: cfg.MaxPayload, PADODelay: cfg.PADODelay,
-	})
+	if binary.BigEndian.PutUint64(key[:], cfg.Seed); cfg.Seed == 0 {
+		_, _ = rand.Read(key[:]) // never fails, by its contract
+	}
+	a.chance = mrand.New(mrand.NewChaCha8(key))
+	a.perMAC, a.padiAt = make(map[pppoe.MAC]int), make(map[pppoe.MAC]time.Time)
+	a.cookies.life = cfg.Quirks.CookieLife
+	own := port.MAC()
+	a.own.Store(&own)
+	a.server = a.newServer()
 	a.trouble.Store(new(Trouble))
 	bufs := getBufs(pool, acBatch)
 	if bufs == nil {
@@ -106,6 +125,22 @@ func NewAC(port ether.Port, pool *frame.Pool, cfg ACConfig) (*AC, error) {
 	return a, nil
 }
 
+// newServer makes a discovery server that knows of no session.
+func (a *AC) newServer() *pppoe.Server {
+	c := &a.cfg
+	cfg := pppoe.ServerConfig{
+		ACName: c.Name, Services: c.Services, MAC: a.mac(), Random: a.chance.Int64N, LowestID: c.Quirks.ReuseIDs,
+		MaxPayload: c.MaxPayload, PADODelay: c.PADODelay, CookieLife: max(c.Quirks.CookieLife, pppoe.DefaultCookieLife),
+	}
+	if c.Quirks.Full == nil {
+		cfg.MaxSessions, cfg.MaxPerMAC = c.MaxSessions, c.MaxPerMAC
+	}
+	for i := range cfg.CookieKey {
+		cfg.CookieKey[i] = byte(a.chance.Uint64())
+	}
+	return pppoe.NewServer(cfg)
+}
+
 // Close ends every session with its PADT, and the AC.
 func (a *AC) Close() {
 	a.once.Do(func() {
@@ -115,7 +150,7 @@ func (a *AC) Close() {
 				a.drainLink(time.Now(), s)
 				a.end(s, "the access concentrator goes down")
 			}
-			a.final = a.server.Counters()
+			a.final = sum(a.past, a.server.Counters())
 		})
 		close(a.quit)
 		a.port.Close()
@@ -195,8 +230,10 @@ func (a *AC) Counters() ACCounters {
 		ClosedByPADT: c.byPADT.Load(), ClosedByUs: c.byUs.Load(), Terminated: c.terminated.Load(),
 		UnknownSession: c.unknownSession.Load(), Spoofed: c.spoofed.Load(), NoAddress: c.noAddress.Load(),
 		TooBig: c.tooBig.Load(), NoBuffer: c.noBuffer.Load(),
+		EarlyPADI: c.earlyPADI.Load(), WrongHostUniq: c.wrongUniq.Load(), SilentToStale: c.silent.Load(),
+		OldCookie: c.oldCookie.Load(), TurnedAway: c.turnedAway.Load(), Flood: c.flood.Load(),
 	}
-	if !a.call(func() { out.Discovery = a.server.Counters() }) {
+	if !a.call(func() { out.Discovery = sum(a.past, a.server.Counters()) }) {
 		out.Discovery = a.final
 	}
 	return out
@@ -218,19 +255,6 @@ func (a *AC) Terminate(peer pppoe.MAC, sid uint16, rude bool, text string) (ok b
 		a.drainLink(time.Now(), s)
 	})
 	return ok
-}
-
-// Forget drops every session without a word, as a reboot does.
-func (a *AC) Forget() {
-	a.call(func() {
-		for _, s := range a.byID {
-			a.remove(s)
-			a.server.CloseSession(time.Now(), s.key.peer, s.key.sid, "")
-		}
-		for _, ok := a.server.Next(); ok; _, ok = a.server.Next() {
-			// the PADTs that a reboot does not send
-		}
-	})
 }
 
 // describe is what the web server tells a subscriber of himself.

@@ -32,6 +32,14 @@ type ACConfig struct {
 	MaxPayload  int           // RFC 4638; 0 is 1492
 	Echo        time.Duration // LCP Echo-Requests; 20 s, negative is never
 	PADODelay   time.Duration // before each PADO
+	// MinPADIInterval is the least time between two PADIs from one address: those
+	// that come sooner after the last that was heard are dropped, and counted as
+	// EarlyPADI. 0 hears all.
+	MinPADIInterval time.Duration
+	// Seed decides what is left to chance, such as the first session id. With the
+	// same one the same happens. 0 is another each time.
+	Seed   uint64
+	Quirks Quirks // where it departs from the RFCs
 	// Reflect has no internet behind it: each IP packet goes back to its
 	// sender, source and destination exchanged. It is for measurements, and
 	// for tests in a bubble of testing/synctest.
@@ -74,6 +82,12 @@ type ACCounters struct {
 	NoAddress                                uint64 // packets to an address that nobody has
 	TooBig                                   uint64 // packets larger than the subscriber's MRU
 	NoBuffer                                 uint64 // frames lost because the pool was at its cap
+	EarlyPADI                                uint64 // PADIs dropped because of MinPADIInterval
+	WrongHostUniq                            uint64 // PADIs and PADRs ignored because of Quirks.WantHostUniq
+	SilentToStale                            uint64 // the same, because of Quirks.SilentToStale
+	OldCookie                                uint64 // PADRs with a cookie older than Quirks.CookieLife
+	TurnedAway                               uint64 // PADRs refused because of Trouble.Refuse or Quirks.Full
+	Flood                                    uint64 // PADOs of Trouble.PADOFlood
 	Discovery                                pppoe.ServerCounters
 }
 

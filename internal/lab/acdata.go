@@ -49,6 +49,11 @@ func (a *AC) readPort(bufs []*frame.Buf) error {
 	}
 }
 
+// passes reports whether a frame is heard, or gets out.
+func (a *AC) passes(d Direction, frame []byte) bool {
+	return !a.away.Load() && a.trouble.Load().pass(d, frame)
+}
+
 // destination is what is left to do with a frame that has come.
 type destination int
 
@@ -62,10 +67,10 @@ const (
 // returns.
 func (a *AC) sort(b *frame.Buf) (f acFrame, to destination) {
 	hdr, payload, ok := ether.Parse(b.Bytes())
-	if !ok || hdr.VLANs != a.cfg.VLANs || hdr.Dst != a.port.MAC() && hdr.Dst != pppoe.Broadcast {
+	if !ok || hdr.VLANs != a.cfg.VLANs || hdr.Dst != a.mac() && hdr.Dst != pppoe.Broadcast {
 		return f, toNobody
 	}
-	if !a.trouble.Load().pass(FromSubscriber, b.Bytes()) {
+	if !a.passes(FromSubscriber, b.Bytes()) {
 		return f, toNobody
 	}
 	f = acFrame{hdr: hdr, buf: b}
@@ -74,7 +79,7 @@ func (a *AC) sort(b *frame.Buf) (f acFrame, to destination) {
 		return f, toLoop
 	}
 	h, inner, err := pppoe.ParseHeader(payload)
-	if err != nil || hdr.Type != ether.TypeSession || h.Code != pppoe.SessionStage || hdr.Dst != a.port.MAC() {
+	if err != nil || hdr.Type != ether.TypeSession || h.Code != pppoe.SessionStage || hdr.Dst != a.mac() {
 		return f, toNobody
 	}
 	a.mu.RLock()
@@ -104,11 +109,15 @@ func (a *AC) sort(b *frame.Buf) (f acFrame, to destination) {
 	}
 	f.s.down.Add(1)
 	reflectIP(packet)
+	if a.cfg.Quirks.Padding > 0 {
+		a.send(f.s, ppp.ProtoIPv4, packet)
+		return f, toNobody
+	}
 	eth := b.Bytes()
 	for i := range 6 {
 		eth[i], eth[6+i] = eth[6+i], eth[i]
 	}
-	if !a.trouble.Load().pass(ToSubscriber, eth) {
+	if !a.passes(ToSubscriber, eth) {
 		return f, toNobody
 	}
 	return f, toReflect
@@ -223,12 +232,16 @@ func (a *AC) send(s *acSession, p ppp.Protocol, f []byte) {
 		ppp.AppendProtocol(b.Prepend(2)[:0], p)
 	}
 	pppoe.PutHeader(b.Prepend(pppoe.HeaderLen), pppoe.SessionStage, s.key.sid, b.Len()-pppoe.HeaderLen)
-	a.sendTo(s.key.peer, ether.TypeSession, b)
+	a.transmit(a.mac(), s.key.peer, ether.TypeSession, b)
 }
 
-func (a *AC) sendTo(dst pppoe.MAC, etherType uint16, b *frame.Buf) {
-	ether.Prepend(b, &ether.Header{Dst: dst, Src: a.port.MAC(), VLANs: a.cfg.VLANs, Type: etherType})
-	if !a.trouble.Load().pass(ToSubscriber, b.Bytes()) {
+// transmit sends what is in b, from the PPPoE header on.
+func (a *AC) transmit(src, dst pppoe.MAC, etherType uint16, b *frame.Buf) {
+	if n := min(a.cfg.Quirks.Padding, a.port.MTU()-b.Len()); n > 0 && b.SetLen(b.Len()+n) {
+		garbage(b.Bytes()[b.Len()-n:], a.cfg.Seed, a.padded.Add(1))
+	}
+	ether.Prepend(b, &ether.Header{Dst: dst, Src: src, VLANs: a.cfg.VLANs, Type: etherType})
+	if !a.passes(ToSubscriber, b.Bytes()) {
 		return
 	}
 	_, _ = a.port.WriteBatch([]*frame.Buf{b}) // counted by the port

@@ -1,6 +1,7 @@
 package lab
 
 import (
+	"math"
 	"net/netip"
 	"slices"
 	"sync/atomic"
@@ -29,6 +30,10 @@ type acSession struct {
 	routes    []netip.Prefix // the same
 	up, down  atomic.Uint64
 	heard     bool
+	begun     bool // PPP has
+
+	at    time.Time // what the AC's clock sorts by
+	place int
 }
 
 func (s *acSession) info() ACSession {
@@ -52,7 +57,9 @@ func (a *AC) loop() {
 		select {
 		case f := <-a.inbox:
 			now := time.Now()
-			if f.s == nil {
+			if a.away.Load() {
+				// It came before the reboot.
+			} else if f.s == nil {
 				a.discovery(now, f.hdr.Src, f.buf.Bytes())
 			} else if a.byID[f.s.key] == f.s {
 				a.control(now, f.s, f.buf.Bytes())
@@ -70,9 +77,23 @@ func (a *AC) loop() {
 
 // discovery is one packet of the Discovery stage.
 func (a *AC) discovery(now time.Time, src pppoe.MAC, packet []byte) {
-	if pads, refused := a.trouble.Load().refusal(packet); refused {
-		a.sendDiscovery(pppoe.Send{Dst: src, Code: pppoe.PADS, Packet: pads})
-		return
+	if p, err := pppoe.ParsePacket(packet); err == nil { // else the server counts it
+		if a.ignores(now, src, p) {
+			return
+		}
+		if why := a.refusal(now, src, p); why != nil {
+			a.refuse(src, p, *why)
+			return
+		}
+		switch p.Code {
+		case pppoe.PADI:
+			a.flood(src, p)
+		case pppoe.PADR:
+			if a.cookies.old(now, p) {
+				a.counters.oldCookie.Add(1)
+				return
+			}
+		}
 	}
 	a.server.Input(now, src, packet)
 	a.drainServer(now)
@@ -83,6 +104,9 @@ func (a *AC) control(now time.Time, s *acSession, frame []byte) {
 	if !s.heard {
 		s.heard = true
 		a.server.Received(s.key.peer, s.key.sid)
+	}
+	if !s.begun {
+		a.begin(now, s)
 	}
 	switch p, info, ok := ppp.Split(frame); {
 	case ok && p == ppp.ProtoIPv4:
@@ -117,12 +141,11 @@ func (a *AC) tick(now time.Time) {
 		a.server.Tick(now)
 		a.drainServer(now)
 	}
-	for _, s := range a.byID {
-		if due(now, s.link.Deadline()) {
-			s.link.Tick(now)
-			a.drainLink(now, s)
-		}
+	if due(now, a.backAt) {
+		a.backAt = time.Time{}
+		a.away.Store(false)
 	}
+	a.tickLinks(now)
 }
 
 func due(now, at time.Time) bool { return !at.IsZero() && !now.Before(at) }
@@ -136,18 +159,24 @@ func (a *AC) drainServer(now time.Time) {
 		outs = append(outs, out)
 		if out, ok := out.(pppoe.ServerOpened); ok {
 			a.register(now, out)
+			if a.cfg.Quirks.LCP == LCPBeforePADS {
+				a.start(now, a.byID[acKey{out.Peer, out.SessionID}])
+			}
 		}
 	}
 	for _, out := range outs {
 		switch out := out.(type) {
 		case pppoe.Send:
-			if delay := a.trouble.Load().PADSDelay; delay > 0 && out.Code == pppoe.PADS {
-				a.held = append(a.held, heldPacket{now.Add(delay), out})
+			if out.Code == pppoe.PADS {
+				a.sendPADS(now, out)
 				continue
+			}
+			if out.Code == pppoe.PADO {
+				a.cookies.give(now, out.Packet)
 			}
 			a.sendDiscovery(out)
 		case pppoe.ServerOpened:
-			if s := a.byID[acKey{out.Peer, out.SessionID}]; s != nil {
+			if s := a.byID[acKey{out.Peer, out.SessionID}]; s != nil && a.cfg.Quirks.LCP != LCPBeforePADS {
 				a.start(now, s)
 			}
 		case pppoe.ServerClosed:
@@ -161,43 +190,60 @@ func (a *AC) drainServer(now time.Time) {
 	}
 }
 
-func (a *AC) sendDiscovery(out pppoe.Send) {
+func (a *AC) sendDiscovery(out pppoe.Send) { a.sendPacket(a.mac(), out) }
+
+// sendPacket sends a discovery packet from any address.
+func (a *AC) sendPacket(src pppoe.MAC, out pppoe.Send) {
 	b := a.pool.Get()
 	if b == nil {
 		a.counters.noBuffer.Add(1)
 		return
 	}
 	defer b.Put()
-	if b.SetBytes(out.Packet) {
-		a.sendTo(out.Dst, ether.TypeDiscovery, b)
+	if b.SetBytes(a.dress(out.Packet)) {
+		a.transmit(src, out.Dst, ether.TypeDiscovery, b)
 	}
 }
 
 // register puts a new session in the table.
 func (a *AC) register(now time.Time, o pppoe.ServerOpened) {
 	s := &acSession{
-		key: acKey{o.Peer, o.SessionID}, line: o.AccessLine, service: o.ServiceName, since: now,
+		key: acKey{o.Peer, o.SessionID}, line: o.AccessLine, service: o.ServiceName, since: now, place: noPlace,
 	}
-	s.link = ppp.NewLink(ppp.LinkConfig{
+	cfg := ppp.LinkConfig{
 		MRU: o.MaxPayload, MaxMRU: o.MaxPayload, Auth: a.cfg.Auth, SystemName: a.cfg.Name,
 		IPv4:         &ppp.IPv4Config{Local: a.cfg.Local, AssignPeer: true, DNS: a.cfg.DNS},
 		EchoInterval: max(a.cfg.Echo, 0),
-	})
+	}
+	if a.cfg.Quirks.SilentToStale {
+		cfg.EchoFailures = math.MaxInt
+	}
+	s.link = ppp.NewLink(cfg)
 	a.mu.Lock()
 	a.byID[s.key] = s
 	a.mu.Unlock()
+	a.perMAC[o.Peer]++
 }
 
-// start begins PPP on a new session.
+// start begins PPP on a new session, unless the peer is to do that.
 func (a *AC) start(now time.Time, s *acSession) {
 	a.counters.opened.Add(1)
 	a.cfg.Event(ACEvent{Kind: "open", Session: s.info()})
+	if a.cfg.Quirks.LCP != LCPAfterPeer {
+		a.begin(now, s)
+	}
+}
+
+// begin is PPP's first word.
+func (a *AC) begin(now time.Time, s *acSession) {
+	s.begun = true
 	s.link.Open(now)
 	s.link.Up(now)
 	a.drainLink(now, s)
 }
 
 func (a *AC) drainLink(now time.Time, s *acSession) {
+	defer a.schedule(s)
 	for {
 		out, ok := s.link.Next()
 		if !ok {
@@ -234,6 +280,9 @@ func (a *AC) drainLink(now time.Time, s *acSession) {
 		case ppp.LCPDown:
 			a.unassign(s)
 		case ppp.Finished:
+			if a.cfg.Quirks.SilentToStale && out.Reason == ppp.ReasonNoAnswer {
+				return // it waits for the PADT
+			}
 			a.end(s, string(out.Reason))
 			return
 		}
@@ -306,6 +355,10 @@ func (a *AC) remove(s *acSession) {
 	a.mu.Lock()
 	delete(a.byID, s.key)
 	a.mu.Unlock()
+	if a.perMAC[s.key.peer]--; a.perMAC[s.key.peer] == 0 {
+		delete(a.perMAC, s.key.peer)
+	}
+	a.schedule(s)
 	a.tellIdle()
 }
 

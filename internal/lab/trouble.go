@@ -1,8 +1,12 @@
 package lab
 
 import (
+	"encoding/binary"
+	"fmt"
+	"slices"
 	"time"
 
+	"tributary/internal/ether"
 	"tributary/pppoe"
 )
 
@@ -24,12 +28,31 @@ type Trouble struct {
 	// Refuse is an error tag (RFC 2516 appendix A) with which every PADR is
 	// answered.
 	Refuse *pppoe.Tag
+	// DuplicatePADS is how many more copies of each PADS are sent, one every 50 ms.
+	DuplicatePADS int
+	// PADOFlood is how many PADOs come in front of each one of its own: from
+	// invented addresses, with invented names, and otherwise as good as true. Nobody
+	// answers what is sent to them.
+	PADOFlood int
 	// PADSDelay is how long each PADS is held back, in steps of 50 ms. The
 	// session is open meanwhile.
 	PADSDelay time.Duration
 	// Packet is asked about each whole Ethernet frame, by any goroutine, and
 	// may change it in place; false loses the frame.
 	Packet func(d Direction, frame []byte) bool
+}
+
+// Lose is a Trouble.Packet that loses what goes in direction d: discovery packets
+// of the codes given, and, for pppoe.SessionStage, PPP.
+func Lose(d Direction, codes ...pppoe.Code) func(Direction, []byte) bool {
+	return func(at Direction, f []byte) bool {
+		_, payload, ok := ether.Parse(f)
+		if at != d || !ok {
+			return true
+		}
+		h, _, err := pppoe.ParseHeader(payload)
+		return err != nil || !slices.Contains(codes, h.Code)
+	}
 }
 
 func (t *Trouble) pass(d Direction, frame []byte) bool {
@@ -43,37 +66,48 @@ func (t *Trouble) pass(d Direction, frame []byte) bool {
 // before.
 func (a *AC) SetTrouble(t Trouble) { a.trouble.Store(&t) }
 
-// refusal is the PADS that refuses the PADR in packet; ok is false if packet is
-// none, or is not to be refused.
-func (t *Trouble) refusal(packet []byte) (pads []byte, ok bool) {
-	if t.Refuse == nil {
-		return nil, false
-	}
-	p, err := pppoe.ParsePacket(packet)
-	if err != nil || p.Code != pppoe.PADR {
-		return nil, false
-	}
-	answer := pppoe.Packet{Code: pppoe.PADS}
-	for _, tag := range p.Tags {
-		switch tag.Type {
-		case pppoe.TagServiceName, pppoe.TagHostUniq, pppoe.TagRelaySessionID:
-			answer.Tags = append(answer.Tags, tag)
-		}
-	}
-	answer.Tags = append(answer.Tags, *t.Refuse)
-	return answer.Append(nil), true
-}
-
 // heldPacket is a PADS that waits.
 type heldPacket struct {
 	at   time.Time
 	send pppoe.Send
 }
 
+// sendPADS sends a PADS, or has it wait, as often as trouble has it.
+func (a *AC) sendPADS(now time.Time, out pppoe.Send) {
+	t := a.trouble.Load()
+	if t.PADSDelay > 0 {
+		a.held = append(a.held, heldPacket{now.Add(t.PADSDelay), out})
+	} else {
+		a.sendDiscovery(out)
+	}
+	for n := range t.DuplicatePADS {
+		a.held = append(a.held, heldPacket{now.Add(t.PADSDelay + time.Duration(n+1)*acTick), out})
+	}
+}
+
 // releaseHeld sends what has waited long enough.
 func (a *AC) releaseHeld(now time.Time) {
-	for len(a.held) > 0 && due(now, a.held[0].at) {
-		a.sendDiscovery(a.held[0].send)
-		a.held = a.held[1:]
+	a.held = slices.DeleteFunc(a.held, func(h heldPacket) bool {
+		if !due(now, h.at) {
+			return false
+		}
+		a.sendDiscovery(h.send)
+		return true
+	})
+}
+
+// flood offers in the names of access concentrators that do not exist.
+func (a *AC) flood(src pppoe.MAC, padi pppoe.Packet) {
+	for range a.trouble.Load().PADOFlood {
+		n := a.chance.Uint64()
+		// IEEE 802: the local bit is set, the group bit is not.
+		mac := pppoe.MAC{0x0a, byte(n >> 32), byte(n >> 24), byte(n >> 16), byte(n >> 8), byte(n)}
+		pado := pppoe.Packet{Code: pppoe.PADO, Tags: []pppoe.Tag{
+			pppoe.StringTag(pppoe.TagACName, fmt.Sprintf("%s-%08x", a.cfg.Name, uint32(n))),
+			{Type: pppoe.TagACCookie, Data: binary.BigEndian.AppendUint64(nil, n)},
+		}}
+		pado.Tags = append(pado.Tags, repeated(padi)...)
+		a.counters.flood.Add(1)
+		a.sendPacket(mac, pppoe.Send{Dst: src, Code: pppoe.PADO, Packet: pado.Append(nil)})
 	}
 }
