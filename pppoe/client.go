@@ -126,6 +126,7 @@ type Client struct {
 	round    int
 	padiAt   time.Time // when the next PADI is due
 	chooseAt time.Time // when to choose among the offers; zero: none to choose from
+	heldAt   time.Time // since when the owner has kept the PADI back; zero: it has not
 	// refusal is the round of the last refusal, 0 if there was none, and
 	// refusedAgain whether an AC that had refused answered in a later one.
 	refusal      int
@@ -183,6 +184,9 @@ func (c *Client) Deadline() time.Time {
 	var t time.Time
 	switch c.state {
 	case ClientSoliciting:
+		if c.held() {
+			return c.chooseAt
+		}
 		t = c.padiAt
 		if !c.chooseAt.IsZero() {
 			t = c.chooseAt // with an offer in hand there is no need of another PADI
@@ -228,7 +232,7 @@ func (c *Client) Start(now time.Time) {
 func (c *Client) Tick(now time.Time) {
 	switch c.state {
 	case ClientSoliciting, ClientRequesting:
-		if due(now, c.giveUp) {
+		if !c.held() && due(now, c.giveUp) {
 			c.fail(now, c.failReason())
 			return
 		}
@@ -251,7 +255,7 @@ func (c *Client) tickSoliciting(now time.Time) {
 	if due(now, c.chooseAt) && c.choose(now) {
 		return
 	}
-	if !due(now, c.padiAt) || !c.chooseAt.IsZero() {
+	if c.held() || !due(now, c.padiAt) || !c.chooseAt.IsZero() {
 		return
 	}
 	if c.refusedAgain {

@@ -120,6 +120,7 @@ func (c *Client) request(now time.Time, a *ac) bool {
 	}
 	c.extra(&b)
 	c.padr = b.Append(nil)
+	c.Release(now)
 	c.asking, c.tries, c.padrWait = a.offer.AC, 0, c.cfg.InitialWait
 	c.state = ClientRequesting
 	c.sendPADR(now, a)
