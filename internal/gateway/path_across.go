@@ -66,20 +66,32 @@ func mayCross(mine, theirs config.UserToUser) bool {
 	return mine != config.UserToUserNone && theirs != config.UserToUserNone
 }
 
-// hairpin is across for what NAT has translated both ways. The hop was counted
-// before, and what the other user's line does not take cannot be told in an ICMP
-// error: the sender would not know his packet again.
-func (u *subscriber) hairpin(now time.Duration, to *session, b *frame.Buf, pkt []byte, h *ip.Header4) {
-	theirs := to.sub.path.Load()
+// hairpin is across for what NAT has translated both ways, for the user that is
+// login. The hop was counted before.
+func (u *subscriber) hairpin(now time.Duration, p *path, login uint32, b *frame.Buf, pkt []byte, h *ip.Header4, asSent *[quoted]byte) {
+	var theirs *path
+	to := u.s.g.shared.routes.user(h.Dst)
+	if to != nil {
+		theirs = to.sub.path.Load()
+	}
 	switch {
-	case theirs == nil:
-		u.drops.notOpen.Add(1)
+	case theirs == nil || theirs.trunk != p.trunk || theirs.login != login:
+		u.drops.unreachable.Add(1) // he has just gone
+	case !mayCross(p.among, theirs.among):
+		u.drops.prohibited.Add(1)
+		if restore(pkt, h, asSent) {
+			u.tell(now, p, ip.Prohibited, 0, pkt, h)
+		}
 	case len(pkt) <= theirs.mtu:
 		ip.ClampMSS4(pkt, h, theirs.mtu)
 		u.cross(now, to, b, len(pkt))
 		return
 	case h.DF:
-		u.drops.tooBig.Add(1)
+		// His sender is told of the packet that he sent, and knows nothing of the address
+		// behind the one that he sent it to.
+		if restore(pkt, h, asSent) {
+			u.refuse(now, p, ip.TooBig, theirs.mtu, pkt, h)
+		}
 	default:
 		u.countUp(b)
 		if !u.s.g.deliverPieces(now, to, pkt, h, theirs.mtu) {

@@ -56,9 +56,11 @@ func (t *trunk) downstream(now time.Duration, b *frame.Buf) *outbox {
 	}
 	pkt = trim(b, pkt, h.Total, ppp.ProtoIPv4)
 	var asSent [quoted]byte // what an ICMP error has to quote, before NAT changes it
+	var login uint32        // whom NAT has it for
 	if st.nat != nil {
 		copy(asSent[:], pkt)
-		switch _, v := st.nat.In(now, pkt, &h); {
+		var v nat.Verdict
+		switch login, v = st.nat.In(now, pkt, &h); {
 		case v == nat.ToRouter:
 			t.toRouter(now, st, b, pkt, &h)
 			return nil
@@ -80,8 +82,8 @@ func (t *trunk) downstream(now time.Duration, b *frame.Buf) *outbox {
 	if to != nil {
 		p = to.sub.path.Load()
 	}
-	if p != nil && p.trunk != t && (st.nat != nil || p.trunk.cfg.NAT) {
-		p = nil // behind another session's NAT, which nothing goes past
+	if p != nil && !p.takes(t, st, login) {
+		p = nil
 	}
 	if p == nil {
 		t.toNobody(now, st, b, pkt, &h, &asSent)
@@ -100,6 +102,16 @@ func (t *trunk) downstream(now time.Duration, b *frame.Buf) *outbox {
 	}
 	b.Put()
 	return nil
+}
+
+// takes reports whether what comes by trunk t, and is for login if that has NAT, is
+// this user's. Nothing goes past the NAT of his own trunk, and what was translated
+// is his who was meant: whoever has the address since is another.
+func (p *path) takes(t *trunk, st *trunkState, login uint32) bool {
+	if st.nat == nil {
+		return p.login == 0
+	}
+	return p.trunk == t && p.login == login
 }
 
 // sendOn sends one frame of the gateway's own on a trunk's session; b stays the caller's.

@@ -214,14 +214,17 @@ const quoted = 60 + 8
 // tellSender is tell about a packet that NAT has translated: its sender is told of
 // the one that he sent. RFC 5508 section 4.2: what an error quotes is translated back.
 func (t *trunk) tellSender(now time.Duration, st *trunkState, what ip.Problem, mtu int, pkt []byte, h *ip.Header4, asSent *[quoted]byte) {
-	if st.nat != nil {
-		copy(pkt[:min(len(pkt), h.Len+8)], asSent[:])
-		var ok bool
-		if *h, ok = ip.Parse4(pkt); !ok {
-			return
-		}
+	if st.nat == nil || restore(pkt, h, asSent) {
+		t.tell(now, st, what, mtu, pkt, h)
 	}
-	t.tell(now, st, what, mtu, pkt, h)
+}
+
+// restore makes a packet that NAT has translated what it was, as far as every ICMP
+// error quotes it.
+func restore(pkt []byte, h *ip.Header4, asSent *[quoted]byte) (ok bool) {
+	copy(pkt[:min(len(pkt), h.Len+8)], asSent[:])
+	*h, ok = ip.Parse4(pkt)
+	return ok
 }
 
 // tell sends an ICMP error towards the ISP.

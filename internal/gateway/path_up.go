@@ -98,7 +98,7 @@ func (u *subscriber) upstream4(now time.Duration, p *path, st *trunkState, b *fr
 	}
 	routes := &u.s.g.shared.routes
 	switch to := routes.lookup(h.Dst); {
-	case to == &routes.router, h.Dst == p.local, h.Dst == st.addr && st.nat == nil:
+	case to == &routes.router, h.Dst == p.local && h.Dst != st.addr, h.Dst == st.addr && st.nat == nil:
 		u.toRouter(now, p, b, pkt, &h)
 		return nil, false
 	case to == nil:
@@ -138,16 +138,17 @@ func (u *subscriber) upstream4(now time.Duration, p *path, st *trunkState, b *fr
 
 // translate is the way out through NAT. It is false if b has gone another way.
 func (u *subscriber) translate(now time.Duration, p *path, st *trunkState, b *frame.Buf, pkt []byte, h *ip.Header4) bool {
-	to, v := st.nat.Out(now, p.addr, pkt, h)
+	var asSent [quoted]byte // what an ICMP error has to quote, before NAT changes it
+	if h.Dst == st.addr {
+		copy(asSent[:], pkt)
+	}
+	to, v := st.nat.Out(now, p.login, pkt, h)
 	switch v {
 	case nat.Forward:
 		return true
 	case nat.Hairpin:
-		if s := u.s.g.shared.routes.user(to); s != nil && p.among != config.UserToUserNone {
-			u.hairpin(now, s, b, pkt, h)
-			return false
-		}
-		u.drops.prohibited.Add(1)
+		u.hairpin(now, p, to, b, pkt, h, &asSent)
+		return false
 	case nat.ToRouter:
 		u.toRouter(now, p, b, pkt, h)
 		return false

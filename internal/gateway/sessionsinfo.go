@@ -36,7 +36,9 @@ type SessionInfo struct {
 
 	Traffic SessionStats      `json:"traffic" doc:"Of the PPPoE session that it is now"`
 	Dropped map[string]uint64 `json:"dropped" doc:"Packets from the ISP that were not forwarded since the start of the gateway, by reason"`
-	NAT     *nat.Stats        `json:"nat,omitempty" doc:"With nat: true, while it is up"`
+	NAT     *nat.Stats        `json:"nat,omitempty" doc:"With nat: true, once the ISP has given an address"`
+	// NATLogLost is of what RFC 6888 calls for: who had which ports when.
+	NATLogLost uint64 `json:"nat_log_lost,omitempty" doc:"Log lines about ports that were lost because the log was too slow"`
 }
 
 // Sessions are all sessions that users share, in the configuration's order,
@@ -96,10 +98,9 @@ func (t *trunk) describeNetwork(i *SessionInfo) {
 	if st := t.state.Load(); st != nil {
 		i.Address, i.MTU = st.local.String(), st.mtu
 		servers = append(servers, st.dns[:]...)
-		if st.nat != nil {
-			n := st.nat.Stats()
-			i.NAT = &n
-		}
+	}
+	if n, ok := t.natStats(); ok {
+		i.NAT, i.NATLogLost = &n, t.natLost.Load()
 	}
 	if six := t.state6.Load(); six != nil {
 		servers = append(servers, six.dns...)

@@ -125,7 +125,7 @@ func TestSessionAndPoolWithIPv6AndNAT(t *testing.T) {
 		}
 		r.isp.do(func(now time.Time) { s := r.isp.one(""); s.link.Close(now); s.drain(now) })
 		time.Sleep(500 * time.Millisecond)
-		if s := r.session("office"); s.NAT != nil || s.Prefix != "" || len(s.DNS) != 0 {
+		if s := r.session("office"); s.NAT == nil || s.NAT.Users != 0 || s.Prefix != "" || len(s.DNS) != 0 {
 			t.Errorf("down: %+v", s)
 		}
 		r.end()

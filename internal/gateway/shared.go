@@ -29,6 +29,7 @@ type shared struct {
 	reload   sync.Mutex         // one at a time
 	verifier *aaa.Verifier
 	store    *pool.Store
+	natLog   *natLog
 }
 
 // sharedGroup is a group of lines whose users share sessions.
@@ -92,6 +93,7 @@ func (g *Gateway) openShared() error {
 	if len(g.cfg.Sessions) == 0 {
 		return nil
 	}
+	sh.natLog = newNATLog(g.log)
 	if g.cfg.StateDir != "" {
 		var err error
 		if sh.store, err = pool.OpenStore(g.cfg.StateDir, func(err error) { g.log.Error("leases are not kept", "err", err) }); err != nil {
@@ -212,6 +214,10 @@ func (sh *shared) close() error {
 		return nil
 	}
 	sh.verifier.Close()
+	for _, t := range sh.trunks {
+		t.closeNAT()
+	}
+	sh.natLog.close()
 	if sh.store == nil {
 		return nil
 	}
@@ -320,13 +326,14 @@ func (sh *shared) trunkUp() {
 	}
 }
 
-// trunkFree tells one who waits that there is room on t.
-func (sh *shared) trunkFree(t *trunk) {
+// trunkFree tells one who waits that there is room on t; false if nobody waits.
+func (sh *shared) trunkFree(t *trunk) bool {
 	for _, g := range sh.groups {
 		if slices.Contains(g.trunks, t) && g.wakeOne() {
-			return
+			return true
 		}
 	}
+	return false
 }
 
 // wakeOne tells one of those who wait that a session may have room for him; false
@@ -346,6 +353,11 @@ func (g *sharedGroup) wakeOne() bool {
 
 // whyNoTrunk is what keeps users waiting.
 func (g *sharedGroup) whyNoTrunk() string {
+	for _, t := range g.trunks {
+		if t.portsGone() {
+			return "the address of session " + t.cfg.Name + " has no ports left for one more user (nat_ports)"
+		}
+	}
 	if g.anyUp() != nil {
 		return "the sessions with the ISP have as many users as they may have"
 	}

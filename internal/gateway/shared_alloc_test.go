@@ -49,9 +49,13 @@ func TestSharedDataPathAllocatesNothing(t *testing.T) {
 				if st.nat, err = nat.New(nat.Config{External: netip.MustParseAddr(trunkAddr)}); err != nil {
 					t.Fatal(err)
 				}
+				as := *s.sub.path.Load()
+				as.login = 1
+				s.sub.path.Store(&as)
+				st.nat.Join(nat.User{ID: as.login, Addr: ip.AddrFrom4(as.addr)})
 				p := out.bytes()
 				h, _ := ip.Parse4(p)
-				if _, v := st.nat.Out(clock(), h.Src, p, &h); v != nat.Forward {
+				if _, v := st.nat.Out(clock(), as.login, p, &h); v != nat.Forward {
 					t.Fatal(v)
 				}
 				in.dst, in.payload[2], in.payload[3] = trunkAddr, p[20], p[21]

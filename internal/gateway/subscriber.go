@@ -54,6 +54,7 @@ type subscriber struct {
 // not change.
 type path struct {
 	trunk *trunk
+	login uint32 // who he is behind the trunk's NAT; 0 without
 	addr  uint32
 	local uint32 // our address towards him
 	mtu   int    // of IP packets to him

@@ -126,7 +126,10 @@ func (u *subscriber) enter(now time.Time) {
 // publishPath says how the user's packets travel. His trunk may be down again by
 // now: then they are dropped until trunkDown decides.
 func (u *subscriber) publishPath() {
-	u.path.Store(&path{trunk: u.trunk, addr: ip.Addr4(u.addr), local: ip.Addr4(u.local), mtu: u.mtu(), among: u.group.cfg.UserToUser})
+	u.path.Store(&path{
+		trunk: u.trunk, login: u.trunk.enter(u.s, u.behindNAT()),
+		addr: ip.Addr4(u.addr), local: ip.Addr4(u.local), mtu: u.mtu(), among: u.group.cfg.UserToUser,
+	})
 }
 
 func (u *subscriber) networkDown(time.Time) {
@@ -147,9 +150,6 @@ func (u *subscriber) letGo() {
 	u.authID, u.asked, u.next, u.endAt = 0, 0, nil, time.Time{}
 	u.group.unwait(u.s)
 	if u.trunk != nil {
-		if st := u.trunk.state.Load(); st != nil && st.nat != nil && u.addr.IsValid() {
-			st.nat.Drop(clock(), ip.Addr4(u.addr))
-		}
 		u.trunk.leave(u.s)
 		u.trunk = nil
 	}

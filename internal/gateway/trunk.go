@@ -42,8 +42,12 @@ type trunk struct {
 	delegates *prefixPool
 	hint      netip.Prefix
 
-	mu      sync.Mutex
-	members map[*session]struct{} // users whose packets travel here
+	mu        sync.Mutex
+	members   map[*session]nat.User // users whose packets travel here, and who they are behind NAT
+	nat       *nat.NAT              // the last address's; nil without NAT
+	natDone   chan struct{}         // closed with it
+	lastLogin uint32                // the newest nat.User's ID
+	natLost   atomic.Uint64         // lines about blocks that were not logged
 }
 
 // trunkState is what users' packets need of a trunk that is up. It does not change.
@@ -56,7 +60,6 @@ type trunkState struct {
 	nat      *nat.NAT       // nil: users have addresses that the ISP routes here
 	reserved []*addressPool // those that local is of
 	routed   bool           // addr is the gateway's own in its routes
-	done     chan struct{}
 }
 
 // trunkDrops counts packets of a trunk that were not forwarded, downstream.
@@ -93,7 +96,7 @@ func newTrunk(g *Gateway, cfg *config.Session, up *uplink, secret string) *trunk
 			Queue: config.Queue{Frames: trunkQueue, Delay: time.Second},
 		},
 		errors:  ip.ErrorLimit{All: icmpRate, Share: icmpShare},
-		members: make(map[*session]struct{}),
+		members: make(map[*session]nat.User),
 	}
 	t.secret.Store(&secret)
 	return t
@@ -248,19 +251,15 @@ func (t *trunk) networkUp(now time.Time, ln *trunkLine, n ppp.NetworkUp, mtu int
 	if t.cfg.MTU > 0 {
 		mtu = min(mtu, t.cfg.MTU)
 	}
-	st := &trunkState{session: s, local: n.Local, addr: ip.Addr4(n.Local), dns: n.DNS, mtu: mtu, done: make(chan struct{})}
+	st := &trunkState{session: s, local: n.Local, addr: ip.Addr4(n.Local), dns: n.DNS, mtu: mtu}
 	if t.cfg.NAT {
 		var err error
-		st.nat, err = nat.New(nat.Config{
-			External: n.Local, BlockSize: t.cfg.NATPorts.Block, BlocksPerUser: t.cfg.NATPorts.Blocks, OnBlock: t.logBlock,
-		})
-		if err != nil {
+		if st.nat, err = t.natOf(n.Local); err != nil {
 			t.g.log.Error("the session cannot be shared", "session", t.cfg.Name, "err", err)
 			ln.because(ppp.ReasonNoAddress, err.Error())
 			ln.Close()
 			return
 		}
-		t.g.readers.Go(func() { t.tickNAT(st) })
 	}
 	st.reserved = t.g.shared.reserve(t, n.Local)
 	// Users of other sessions ping it as well. With NAT it is also theirs behind it.
@@ -270,29 +269,6 @@ func (t *trunk) networkUp(now time.Time, ln *trunkLine, n ppp.NetworkUp, mtu int
 	t.status.networkUp(now)
 	t.g.emit(Event{Time: now, Kind: EventTrunkUp, Line: t.Addr(), Uplink: t.cfg.Uplink, User: t.cfg.User, Message: n.Local.String()})
 	t.g.shared.trunkUp()
-}
-
-func (t *trunk) logBlock(b nat.Block) {
-	what := "NAT ports assigned"
-	if b.Released {
-		what = "NAT ports released"
-	}
-	t.g.log.Info(what, "session", t.cfg.Name, "user", ip.AddrFrom4(b.User), "external", b.External, "first", b.First, "last", b.Last)
-}
-
-// tickNAT forgets sessions whose time is over, as long as st is in force.
-func (t *trunk) tickNAT(st *trunkState) {
-	tick := time.NewTicker(time.Second)
-	defer tick.Stop()
-	for {
-		select {
-		case <-tick.C:
-			for st.nat.Tick(clock()) {
-			}
-		case <-st.done:
-			return
-		}
-	}
 }
 
 // trunkGrace is how long PPP of a session may take to come up again before its
@@ -311,15 +287,11 @@ func (t *trunk) networkDown(now time.Time) {
 		return
 	}
 	t.status.networkDown(now)
-	close(st.done)
 	for _, p := range st.reserved {
 		p.pool.Release(st.local)
 	}
 	if st.routed {
 		t.g.shared.routes.clear(st.addr, &t.g.shared.routes.router)
-	}
-	if st.nat != nil {
-		st.nat.Close(clock())
 	}
 	t.g.emit(Event{Time: now, Kind: EventTrunkDown, Line: t.Addr(), Uplink: t.cfg.Uplink})
 	t.tellMembers(false)
@@ -348,22 +320,34 @@ func (t *trunk) tellMembers(forGood bool) {
 func (t *trunk) join(s *session) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if t.state.Load() == nil {
+	if t.state.Load() == nil || t.room() <= 0 {
 		return false
 	}
-	if t.cfg.MaxUsers > 0 && len(t.members) >= t.cfg.MaxUsers {
-		return false
-	}
-	t.members[s] = struct{}{}
+	t.members[s] = nat.User{}
 	return true
 }
 
 func (t *trunk) leave(s *session) {
 	t.mu.Lock()
+	if u := t.members[s]; u.ID != 0 && t.nat != nil {
+		t.nat.Leave(clock(), u.ID)
+	}
 	delete(t.members, s)
 	t.mu.Unlock()
-	if t.cfg.MaxUsers > 0 && t.state.Load() != nil {
-		t.g.shared.trunkFree(t)
+	if t.mostUsers() > 0 {
+		t.wake()
+	}
+}
+
+// wake tells as many of those who wait as there is room for.
+func (t *trunk) wake() {
+	if t.state.Load() == nil {
+		return
+	}
+	for range t.free() {
+		if !t.g.shared.trunkFree(t) {
+			return
+		}
 	}
 }
 
@@ -371,10 +355,21 @@ func (t *trunk) leave(s *session) {
 func (t *trunk) free() int {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if t.cfg.MaxUsers > 0 {
-		return t.cfg.MaxUsers - len(t.members)
+	return t.room()
+}
+
+// room is free under the lock. Behind NAT there is none without a block of ports for
+// each, the first ones of all others not counted.
+func (t *trunk) room() int {
+	most := t.mostUsers()
+	if most == 0 {
+		most = maxUsers
 	}
-	return maxUsers - len(t.members)
+	room := most - len(t.members)
+	if t.nat != nil {
+		room = min(room, t.nat.Room(len(t.members)))
+	}
+	return room
 }
 
 // maxUsers is the bound of a trunk that is given none: what a pool can have.

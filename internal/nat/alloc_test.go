@@ -99,6 +99,9 @@ func BenchmarkOutOfManyUsers(b *testing.B) {
 			if err != nil {
 				b.Fatal(err)
 			}
+			for i := range users {
+				n.Join(nobody(uint32(i + 1)))
+			}
 			packet := udpPacket(b, aliceAddr, 5000, server, 6000)
 			h0, _ := ip.Parse4(packet)
 			var next atomic.Uint32
@@ -107,7 +110,7 @@ func BenchmarkOutOfManyUsers(b *testing.B) {
 				for p.Next() {
 					copy(buf, packet)
 					h := h0
-					if _, v := n.Out(0, next.Add(1)%uint32(users), buf, &h); v != Forward {
+					if _, v := n.Out(0, next.Add(1)%uint32(users)+1, buf, &h); v != Forward {
 						b.Fatal(v)
 					}
 				}

@@ -40,6 +40,7 @@ func (s *shard) keep(i uint32, x *session, expires time.Duration) {
 // second, by one goroutine, and does a bounded amount of work: more reports that
 // there is some left, for a call that need not wait a second.
 func (n *NAT) Tick(now time.Duration) (more bool) {
+	n.ticked.Store(int64(now))
 	work := sweepWork
 	for range n.shards {
 		s := &n.shards[n.sweep.Load()%shardCount]

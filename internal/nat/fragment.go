@@ -113,6 +113,9 @@ func (n *NAT) outLater(now time.Duration, user uint32, b []byte, h *ip.Header4) 
 	if !ok {
 		return n.drop(FragmentOrder)
 	}
+	if !n.behind(user) {
+		return n.drop(NoUser)
+	}
 	n.from(b, h, f.id)
 	setAddr(b, source, n.external)
 	return Forward
@@ -127,6 +130,9 @@ func (n *NAT) inLater(now time.Duration, b []byte, h *ip.Header4) (user uint32, 
 	f, ok := n.inFragments.get(now, k)
 	if !ok {
 		return 0, n.drop(FragmentOrder)
+	}
+	if !n.behind(f.user) {
+		return 0, n.drop(NoUser)
 	}
 	setAddr(b, destination, f.inside)
 	h.Dst = f.inside

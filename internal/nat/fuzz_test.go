@@ -48,6 +48,7 @@ func FuzzNAT(f *testing.F) {
 		if err != nil {
 			t.Fatal(err)
 		}
+		n.Join(nobody(alice))
 		known := bytes.Clone(open)
 		h, _ := ip.Parse4(known)
 		n.Out(0, alice, known, &h)

@@ -98,6 +98,7 @@ func TestModel(t *testing.T) {
 		filtering := Filtering(rapid.IntRange(0, 2).Draw(rt, "filtering"))
 		cfg := small(Config{Filtering: filtering, BlocksPerUser: 2, HoldDown: -1})
 		r := newRig(t, cfg)
+		r.join(3)
 		m := &naive{filtering: filtering}
 
 		users := map[uint32]string{1: aliceAddr, 2: bobAddr, 3: "10.0.0.3"}
@@ -193,7 +194,8 @@ func TestModel(t *testing.T) {
 			},
 			"leave": func(rt *rapid.T) {
 				user := uint32(rapid.IntRange(1, 3).Draw(rt, "user"))
-				r.nat.Drop(r.now, user)
+				r.nat.Leave(r.now, user)
+				r.join(user) // an ID is used once, but the model need not know
 				kept := m.sessions[:0]
 				for _, s := range m.sessions {
 					if s.user != user {
@@ -203,6 +205,7 @@ func TestModel(t *testing.T) {
 				m.sessions = kept
 			},
 			"": func(rt *rapid.T) {
+				r.checkPool()
 				ports := map[string]bool{}
 				for _, s := range m.sessions {
 					ports[fmt.Sprint(s.protocol, s.external)] = true
@@ -213,6 +216,7 @@ func TestModel(t *testing.T) {
 			},
 		})
 		r.nat.Close(r.now)
+		r.checkPool()
 		if s := r.nat.Stats(); s.Sessions != 0 || s.Mappings != 0 || s.Users != 0 || s.BlocksFree != 4 {
 			rt.Fatalf("after Close: %+v", s)
 		}

@@ -45,9 +45,8 @@ type Config struct {
 	FirstPort, LastPort uint16 // of External; 1024 to 65535, less what is no whole block
 	BlockSize           int    // ports in a block, a power of two, 16 to 8192; 256
 	BlocksPerUser       int    // at most; 8
-	// HoldDown is how long a block rests before another user may have it. RFC 6888
-	// REQ-8: "Once an external port is deallocated, it SHOULD NOT be reallocated to
-	// a new mapping until at least 120 seconds have passed". 120 s; negative is none.
+	// HoldDown is how long a block rests before another subscriber may have it, see
+	// choose for the exceptions. 120 s; negative is none.
 	HoldDown time.Duration
 
 	SessionsPerUser int // 2048
@@ -92,7 +91,7 @@ type Timeouts struct {
 
 // Block tells that a user got ports, or gave them back.
 type Block struct {
-	User        uint32
+	User        User
 	External    netip.Addr
 	First, Last uint16
 	Released    bool // false: assigned
@@ -112,8 +111,8 @@ type NAT struct {
 	outFragments, inFragments fragments
 
 	sessions atomic.Int64 // of all shards
-	mappings atomic.Int64
-	users    atomic.Int64
+	mappings [spaces]atomic.Int64
+	ticked   atomic.Int64  // when Tick was called last
 	id       atomic.Uint32 // the next IP identification
 	sweep    atomic.Uint32 // the shard where Tick goes on
 	dropped  [verdicts]atomic.Uint64
@@ -141,7 +140,8 @@ func New(cfg Config) (*NAT, error) {
 		return nil, errors.New("nat: no whole block between first and last port")
 	}
 	n.blocks = make([]block, 1<<16>>n.shift)
-	n.pool.init(first, last)
+	n.ticked.Store(-1 << 63)
+	n.pool.init(n.blocks, first, last)
 	if cfg.Seed == [32]byte{} {
 		if _, err := rand.Read(cfg.Seed[:]); err != nil {
 			return nil, fmt.Errorf("nat: %w", err)

@@ -50,7 +50,7 @@ func TestUDPConversation(t *testing.T) {
 	r.wantIn("RFC 4787 REQ-5: after nearly five minutes", udpPacket(t, server, 53000, shared, port), alice, Forward)
 	r.wait(2 * time.Second)
 	r.wantIn("inbound does not refresh", udpPacket(t, server, 53000, shared, port), 0, NoMapping)
-	if s := r.nat.Stats(); s.Sessions != 0 || s.Mappings != 0 || s.Users != 2 {
+	if s := r.nat.Stats(); s.Sessions != 0 || s.Mappings != 0 || s.UsersServed != 2 {
 		t.Errorf("when all is over there is %+v", s)
 	}
 }

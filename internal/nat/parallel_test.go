@@ -35,12 +35,17 @@ func TestParallel(t *testing.T) {
 	var senders, others sync.WaitGroup
 	for line := range lines {
 		senders.Go(func() {
-			user := uint32(line + 1)
-			addr := netip.AddrFrom4([4]byte{10, 0, 0, byte(user)}).String()
+			address := netip.AddrFrom4([4]byte{10, 0, 0, byte(line + 1)})
+			addr := address.String()
 			packets := [][]byte{
 				udpPacket(t, addr, 0, server, 6000), tcpPacket(t, addr, 0, server, 6000, synFlag), icmpPacket(t, addr, server, echo, 0),
 			}
 			for i := range rounds {
+				// Every fifty packets the line is another user's, with the same address.
+				user := uint32(i/50*lines + line + 1)
+				if i%50 == 0 && !n.Join(User{ID: user, Addr: address}) {
+					t.Errorf("user %d is not let in", user)
+				}
 				b := bytes.Clone(packets[i%3])
 				h, _ := ip.Parse4(b)
 				at := h.Len
@@ -55,7 +60,7 @@ func TestParallel(t *testing.T) {
 					}
 				}
 				if i%50 == 49 {
-					n.Drop(clock(), user)
+					n.Leave(clock(), user)
 				}
 			}
 		})
@@ -77,7 +82,7 @@ func TestParallel(t *testing.T) {
 			}
 			// Meanwhile the user may have left, and its block be another user's.
 			user, v := n.In(clock(), b, &h)
-			if v == Forward && h.Dst != 10<<24|user {
+			if v == Forward && h.Dst != 10<<24|((user-1)%lines+1) {
 				t.Errorf("user %d gets what is for %v", user, ip.AddrFrom4(h.Dst))
 			}
 		}

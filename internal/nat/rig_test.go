@@ -26,22 +26,55 @@ type rig struct {
 	t      testing.TB
 	nat    *NAT
 	now    time.Duration
-	blocks []Block
+	blocks []logLine
+}
+
+// logLine is a Block as the tests have it.
+type logLine struct {
+	User        uint32
+	First, Last uint16
+	Released    bool
 }
 
 func newRig(t testing.TB, cfg Config) *rig {
 	t.Helper()
 	r := &rig{t: t, now: time.Hour}
 	cfg.External = netip.MustParseAddr(shared)
-	cfg.OnBlock = func(b Block) { r.blocks = append(r.blocks, b) }
+	cfg.OnBlock = func(b Block) {
+		if b.External != cfg.External || !b.User.Addr.IsValid() {
+			t.Errorf("the log says %+v", b)
+		}
+		r.blocks = append(r.blocks, logLine{b.User.ID, b.First, b.Last, b.Released})
+	}
 	cfg.Seed = [32]byte{1}
 	n, err := New(cfg)
 	if err != nil {
 		t.Fatal(err)
 	}
 	r.nat = n
+	r.join(alice, bob)
 	r.tick()
 	return r
+}
+
+// nobody is a user of whom nothing is known but his address, which no other has.
+func nobody(id uint32) User {
+	return User{ID: id, Addr: ip.AddrFrom4(10<<24 | id)}
+}
+
+// join has users without names dial in.
+func (r *rig) join(ids ...uint32) {
+	r.t.Helper()
+	for _, id := range ids {
+		r.joinAs(nobody(id))
+	}
+}
+
+func (r *rig) joinAs(u User) {
+	r.t.Helper()
+	if !r.nat.Join(u) {
+		r.t.Fatalf("%+v is not let in", u)
+	}
 }
 
 // wait lets time pass, with a tick each second as the gateway has it.

@@ -2,7 +2,6 @@ package nat
 
 import (
 	"math/rand/v2"
-	"slices"
 	"sync"
 	"time"
 )
@@ -14,7 +13,7 @@ type shard struct {
 	number uint32
 	rand   *rand.ChaCha8
 
-	users    map[uint32]*user
+	users    map[uint32]*user // those that have joined
 	mappings map[mappingKey]uint32
 	sessions map[sessionKey]uint32
 	// senders counts the TCP sessions of a mapping with one outside address, which
@@ -26,12 +25,13 @@ type shard struct {
 	wheel   wheel
 }
 
-// user is one who has blocks.
+// user is a User, and what he has.
 type user struct {
-	id       uint32
-	blocks   []uint32 // in the order in which they were assigned
-	sessions int
-	first    uint32 // of the user's sessions
+	User
+	subscriber *subscriber
+	blocks     []uint32 // in the order in which they were assigned
+	sessions   int
+	first      uint32 // of the user's sessions
 }
 
 // mappingKey is an inside endpoint.
@@ -107,7 +107,10 @@ func (s *shard) open(now time.Duration, inside mappingKey, outside uint32, port 
 	}
 	n := s.nat
 	u := s.users[k.user]
-	if u != nil && u.sessions >= n.cfg.SessionsPerUser {
+	if u == nil {
+		return 0, NoUser
+	}
+	if u.sessions >= n.cfg.SessionsPerUser {
 		return 0, UserSessions
 	}
 	if n.sessions.Add(1) > int64(n.cfg.Sessions) {
@@ -117,7 +120,7 @@ func (s *shard) open(now time.Duration, inside mappingKey, outside uint32, port 
 	m, ok := s.mappings[inside]
 	if !ok {
 		var v Verdict
-		if m, u, v = s.newMapping(now, inside, u); v != Forward {
+		if m, v = s.newMapping(now, inside, u); v != Forward {
 			n.sessions.Add(-1)
 			return 0, v
 		}
@@ -138,36 +141,24 @@ func (s *shard) open(now time.Duration, inside mappingKey, outside uint32, port 
 }
 
 // newMapping gives an inside endpoint an external port out of its user's blocks,
-// and the user a block if it has none left. u is nil if the user has none at all.
-func (s *shard) newMapping(now time.Duration, inside mappingKey, u *user) (uint32, *user, Verdict) {
+// and the user a block if it has none left.
+func (s *shard) newMapping(now time.Duration, inside mappingKey, u *user) (uint32, Verdict) {
 	n := s.nat
 	in := space(inside.space)
 	number, found := uint32(0), false
-	if u != nil {
-		for _, b := range u.blocks {
-			if n.blocks[b].used[in] < n.cfg.BlockSize {
-				number, found = b, true
-				break
-			}
+	for _, b := range u.blocks {
+		if n.blocks[b].used[in] < n.cfg.BlockSize {
+			number, found = b, true
+			break
 		}
 	}
 	if !found {
-		if u != nil && len(u.blocks) >= n.cfg.BlocksPerUser {
-			return 0, u, NoPort
+		if len(u.blocks) >= n.cfg.BlocksPerUser {
+			return 0, NoPort
 		}
-		owner := u
-		if owner == nil {
-			owner = &user{id: inside.user}
+		if number, found = n.assign(now, s, u); !found {
+			return 0, NoBlock
 		}
-		if number, found = n.assign(now, s, owner); !found {
-			return 0, u, NoBlock
-		}
-		if u == nil {
-			u = owner
-			s.users[u.id] = u
-			n.users.Add(1)
-		}
-		u.blocks = append(u.blocks, number)
 	}
 	b := &n.blocks[number]
 	// RFC 6056: a port that cannot be guessed. Somewhere behind a random place is a
@@ -182,8 +173,8 @@ func (s *shard) newMapping(now time.Duration, inside mappingKey, u *user) (uint3
 	b.ports[in][port] = m
 	b.used[in]++
 	s.mappings[inside] = m
-	n.mappings.Add(1)
-	return m, u, Forward
+	n.mappings[in].Add(1)
+	return m, Forward
 }
 
 // close forgets a session, and with the last one of a mapping its port, and with
@@ -213,46 +204,10 @@ func (s *shard) close(now time.Duration, i uint32) {
 		b.used[in]--
 		delete(s.mappings, m.key)
 		s.mapping.give(x.mapping)
-		n.mappings.Add(-1)
+		n.mappings[in].Add(-1)
 		if b.used == [spaces]int{} && len(u.blocks) > 1 {
-			u.blocks = slices.DeleteFunc(u.blocks, func(b uint32) bool { return b == number })
 			n.release(now, number)
 		}
 	}
 	s.session.give(i)
-}
-
-// Drop forgets a user that has left: its sessions, ports and blocks.
-func (n *NAT) Drop(now time.Duration, user uint32) {
-	s := n.shardOf(user)
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.drop(now, user)
-}
-
-func (s *shard) drop(now time.Duration, id uint32) {
-	u := s.users[id]
-	if u == nil {
-		return
-	}
-	for u.first != 0 {
-		s.close(now, u.first)
-	}
-	for _, number := range u.blocks {
-		s.nat.release(now, number)
-	}
-	delete(s.users, id)
-	s.nat.users.Add(-1)
-}
-
-// Close forgets all users, because the external address is gone.
-func (n *NAT) Close(now time.Duration) {
-	for i := range n.shards {
-		s := &n.shards[i]
-		s.mu.Lock()
-		for id := range s.users {
-			s.drop(now, id)
-		}
-		s.mu.Unlock()
-	}
 }

@@ -88,6 +88,7 @@ func TestStacksConverse(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	n.Join(nat.User{ID: user, Addr: netip.MustParseAddr(inside)})
 	client, far := newHost(t, inside), newHost(t, server)
 	ctx, cancel := context.WithCancel(t.Context())
 	var pumps sync.WaitGroup
