@@ -104,11 +104,9 @@ func (r *sharedRig) wantEmpty(why string) {
 		t.mu.Unlock()
 	}
 	for _, g := range sh.groups {
-		g.mu.Lock()
-		if n := len(g.waiting); n != 0 {
+		if n := g.waiting.len(); n != 0 {
 			r.t.Errorf("%s: %d users wait", why, n)
 		}
-		g.mu.Unlock()
 		if g.users != nil {
 			for u := range g.users.current.Load().All() {
 				if n := g.users.tally.Sessions(u.Name); n != 0 {

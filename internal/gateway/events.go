@@ -10,7 +10,8 @@ const (
 	EventLineUp      = "line-up"      // a line came up, nothing has been heard yet
 	EventDiscovering = "discovering"  // PPPoE discovery begins
 	EventSessionUp   = "session-up"   // PADS: the line has its PPPoE session
-	EventNetworkUp   = "network-up"   // IPCP opened, seen in passing
+	EventNetworkUp   = "network-up"   // IPCP opened, seen in passing; mode shared: a user has an address, which is the message
+	EventNetworkDown = "network-down" // mode shared: the user has that address no longer, or no way to use it
 	EventAuthFailed  = "auth-failed"  // the ISP refused the user's credentials
 	EventSessionDown = "session-down" // the PPPoE session ended
 	EventLineDown    = "line-down"    // the line is gone

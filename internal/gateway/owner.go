@@ -42,18 +42,19 @@ type event struct {
 type eventKind uint8
 
 const (
-	evLineUp    eventKind = iota // the line came up
-	evFromUser                   // a control frame from the user
-	evFromAC                     // a control frame from the AC
-	evDiscovery                  // a PADO, PADS or PADT
-	evLineDown                   // the line's reader has ended
-	evEnd                        // end the session
-	evAdmitted                   // the uplink's gate lets one PADI through
-	evReused                     // the AC gave the session's id to another line
-	evAnswer                     // shared: whether the user is who he says he is
-	evTrunkUp                    // shared: a session with the ISP is up
-	evTrunkDown                  // shared: the one that the user shares is down
-	evIPv6                       // shared: what holds for IPv6 has changed
+	evLineUp     eventKind = iota // the line came up
+	evFromUser                    // a control frame from the user
+	evFromAC                      // a control frame from the AC
+	evDiscovery                   // a PADO, PADS or PADT
+	evLineDown                    // the line's reader has ended
+	evEnd                         // end the session
+	evAdmitted                    // the uplink's gate lets one PADI through
+	evReused                      // the AC gave the session's id to another line
+	evAnswer                      // shared: whether the user is who he says he is
+	evTrunkUp                     // shared: a session with the ISP is up
+	evTrunkDown                   // shared: the one that the user shares is down
+	evIPv6                        // shared: what holds for IPv6 has changed
+	evPrefixFree                  // shared: a /64 has come free
 )
 
 // ending is why a session is to end.

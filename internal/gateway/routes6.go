@@ -26,6 +26,7 @@ type prefixTable struct {
 	base   uint64 // the upper half of the addresses in its first /64
 	users  []atomic.Pointer[session]
 	leases *pool.Prefixes
+	short  waiters // users for whom there was none
 	// router is our own address, in the first /64, which no user gets: what RFC 7084
 	// section 4.2 WAA-7 has a router make of its prefix if the ISP gives it no address.
 	// Zero if the prefix is one /64 only, which is a user's.

@@ -121,7 +121,7 @@ func (s *session) handle(now time.Time, ev event) {
 	case evEnd:
 		e, _ := ev.aux.(ending)
 		s.teardown(now, e.reason, e.message)
-	case evAnswer, evTrunkUp, evTrunkDown, evIPv6:
+	case evAnswer, evTrunkUp, evTrunkDown, evIPv6, evPrefixFree:
 		s.subscriberEvent(now, ev)
 	}
 	s.publish()

@@ -42,8 +42,7 @@ type sharedGroup struct {
 	pool   *addressPool
 	trunks []*trunk
 
-	mu      sync.Mutex
-	waiting map[*session]struct{} // for a session that is up
+	waiting waiters // for a session that is up and has room
 }
 
 // roster is a users file, of one group of lines or of several, and the sessions
@@ -147,7 +146,7 @@ func (sh *shared) openGroups() error {
 		if l.Shared == nil {
 			continue
 		}
-		g := &sharedGroup{shared: sh, name: l.Name, cfg: l.Shared, auth: methods(l.Shared.Auth), waiting: make(map[*session]struct{})}
+		g := &sharedGroup{shared: sh, name: l.Name, cfg: l.Shared, auth: methods(l.Shared.Auth)}
 		if l.Shared.Users != "" {
 			if g.users = sh.files[l.Shared.Users]; g.users == nil {
 				users, err := aaa.Load(l.Shared.Users)
@@ -298,55 +297,19 @@ func (g *sharedGroup) anyUp() *trunk {
 	return nil
 }
 
-func (g *sharedGroup) wait(s *session) {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	g.waiting[s] = struct{}{}
-}
-
-func (g *sharedGroup) unwait(s *session) {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	delete(g.waiting, s)
-}
-
 // trunkUp tells those who wait for a session that one is up.
 func (sh *shared) trunkUp() {
 	for _, g := range sh.groups {
-		g.mu.Lock()
-		var all []*session
-		for s := range g.waiting {
-			all = append(all, s)
-		}
-		clear(g.waiting)
-		g.mu.Unlock()
-		for _, s := range all {
-			s.owner.post(event{s: s, kind: evTrunkUp})
-		}
+		g.waiting.wakeAll(event{kind: evTrunkUp})
 	}
 }
 
 // trunkFree tells one who waits that there is room on t; false if nobody waits.
 func (sh *shared) trunkFree(t *trunk) bool {
 	for _, g := range sh.groups {
-		if slices.Contains(g.trunks, t) && g.wakeOne() {
+		if slices.Contains(g.trunks, t) && g.waiting.wakeOne(event{kind: evTrunkUp}) {
 			return true
 		}
-	}
-	return false
-}
-
-// wakeOne tells one of those who wait that a session may have room for him; false
-// if nobody waits. Whoever does not need it any more wakes the next.
-func (g *sharedGroup) wakeOne() bool {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	for s := range g.waiting {
-		delete(g.waiting, s)
-		// Not in the turn of the owner that is here: s may be another's, whose
-		// inbox is full.
-		go s.owner.post(event{s: s, kind: evTrunkUp})
-		return true
 	}
 	return false
 }

@@ -427,7 +427,19 @@ func TestIPv6PoolEmpty(t *testing.T) {
 		alice.send6(packet6{src: alice.address6(), dst: remote6, hops: 1}.bytes())
 		wantICMP6(t, alice.want6("it was the last hop"), "fe80::1", alice.address6(), 3, 0)
 		alice.hangUp()
+		time.Sleep(10 * time.Second)
+		if got := bob.link6().String(); got != "2001:db8:5::/64" {
+			t.Errorf("bob has %s: he has waited for it, and it is free", got)
+		}
+		carol, dave := r.login("carol", as6("carol", "christmas")), r.login("dave", as6("dave", "diver"))
+		carol.hangUp()
 		bob.hangUp()
+		time.Sleep(10 * time.Second)
+		if got := dave.link6().String(); got != "2001:db8:5::/64" {
+			t.Errorf("dave has %s: carol, who waited too, is gone", got)
+		}
+		dave.hangUp()
+		r.wantEmpty6("all are gone")
 		r.end()
 	})
 }

@@ -36,6 +36,7 @@ func TestSharedLeavesNothing(t *testing.T) {
 			as("bob", "builder"), as("carol", "christmas"), as("dave", "diver"), as("eve", "dropper"), as("alice", "wrong"), as("", ""),
 		}
 		n := 0
+		had := holdings{t: t}
 		for range sequences {
 			var all []*caller
 			for range 1 + rnd.IntN(12) {
@@ -91,11 +92,13 @@ func TestSharedLeavesNothing(t *testing.T) {
 			r.isp.do(func(time.Time) { r.isp.silent, r.isp.got = false, nil })
 			for drained := false; !drained; {
 				select {
-				case <-r.sub.C():
+				case e := <-r.sub.C():
+					had.see(e)
 				default:
 					drained = true
 				}
 			}
+			had.wantNone("after all have hung up")
 		}
 		t.Logf("%d lines, %d sessions with the ISP", n, len(r.isp.dialled()))
 		r.end()

@@ -37,6 +37,7 @@ type subscriber struct {
 	local     netip.Addr // our address towards him
 	addr      netip.Addr // his
 	trunk     *trunk
+	waits     bool // for a trunk; the session's message says why there is none
 
 	path     atomic.Pointer[path] // nil while no packet may pass
 	up, down policer
@@ -193,9 +194,9 @@ func (u *subscriber) drain(now time.Time) {
 		case ppp.IPv6Up:
 			u.ipv6Up(now, out)
 		case ppp.IPv6Down:
-			u.ipv6Down()
+			u.ipv6Down(now)
 		case ppp.LCPDown:
-			u.letGo()
+			u.letGo(now)
 			if u.loginBy.IsZero() { // he was in; whoever never was has no more time
 				u.waitForLogin(now)
 			}
@@ -255,7 +256,7 @@ func (u *subscriber) close(now time.Time, reason Reason) {
 	for _, ok := u.link.Next(); ok; _, ok = u.link.Next() {
 	}
 	u.loginBy, u.endAt = time.Time{}, time.Time{}
-	u.letGo()
+	u.letGo(now)
 }
 
 // withReason has a Terminate-Request of LCP's say why, in words for the user. RFC 1661
@@ -309,8 +310,11 @@ func (s *session) subscriberEvent(now time.Time, ev event) {
 	case s.sub == nil:
 		return
 	case s.state != stateUp:
-		if ev.kind == evTrunkUp {
-			s.sub.group.wakeOne()
+		switch ev.kind {
+		case evTrunkUp:
+			s.sub.group.waiting.wakeOne(event{kind: evTrunkUp})
+		case evPrefixFree:
+			wakeNext6(ev)
 		}
 		return
 	}
@@ -323,6 +327,8 @@ func (s *session) subscriberEvent(now time.Time, ev event) {
 		s.sub.trunkUp(now)
 	case evIPv6:
 		s.sub.refresh6(now)
+	case evPrefixFree:
+		s.sub.prefixFree(now, ev)
 	case evTrunkDown:
 		if l, ok := ev.aux.(trunkLoss); ok {
 			s.sub.trunkDown(now, l)

@@ -26,14 +26,24 @@ func (u *subscriber) assign(now time.Time) {
 	u.asked = 0
 	var a ppp.Assignment
 	if err != nil {
-		u.s.message = err.Error()
+		u.s.message, u.s.changed = err.Error(), true
 		u.s.g.log.Warn("no address for a user", "line", u.s.info.Name, "user", u.askedName, "pool", u.pool.cfg.Name, "err", err)
 		u.s.g.emit(Event{Time: now, Kind: EventNoAddress, Line: u.s.info.Name, User: u.askedName, Message: err.Error()})
 	} else {
 		u.addr = addr
 		a = ppp.Assignment{Peer: addr, DNS: u.dns()}
 	}
-	u.link.Address(now, id, a)
+	if !u.link.Address(now, id, a) {
+		// He would not have it any more: his IPCP was given up while he waited.
+		u.releaseAddress()
+	}
+}
+
+func (u *subscriber) releaseAddress() {
+	if u.addr.IsValid() {
+		u.pool.pool.Release(u.addr)
+		u.addr, u.s.changed = netip.Addr{}, true
+	}
 }
 
 // dns is the name servers a user is told of: the configuration's, else the ISP's.
@@ -57,15 +67,25 @@ func (u *subscriber) dns() (d [2]netip.Addr) {
 // waitForTrunk gives the user a trunk, or has him told when there is one.
 func (u *subscriber) waitForTrunk() bool {
 	if u.chooseTrunk() {
+		u.waitNoMore()
 		return true
 	}
 	// One may have come up before anybody knew that it was waited for.
-	u.group.wait(u.s)
+	u.group.waiting.add(u.s)
 	if !u.chooseTrunk() {
+		u.waits, u.s.message, u.s.changed = true, u.group.whyNoTrunk(), true
 		return false
 	}
-	u.group.unwait(u.s)
+	u.waitNoMore()
 	return true
+}
+
+// waitNoMore has nobody told of a session that is up, or that he waits for one.
+func (u *subscriber) waitNoMore() {
+	u.group.waiting.remove(u.s)
+	if u.waits {
+		u.waits, u.s.message, u.s.changed = false, "", true
+	}
 }
 
 // chooseTrunk takes the session with the most room of those that are up.
@@ -132,8 +152,11 @@ func (u *subscriber) publishPath() {
 	})
 }
 
-func (u *subscriber) networkDown(time.Time) {
-	u.path.Store(nil)
+// networkDown closes it.
+func (u *subscriber) networkDown(now time.Time) {
+	if u.path.Swap(nil) != nil {
+		u.tellDown(now, u.addr.String())
+	}
 	u.s.changed = true
 	if !u.open6() {
 		u.idleAt = time.Time{}
@@ -143,20 +166,23 @@ func (u *subscriber) networkDown(time.Time) {
 	}
 }
 
+// tellDown is the other half of EventNetworkUp: from both it can be told who had
+// which address at any time.
+func (u *subscriber) tellDown(now time.Time, address string) {
+	u.s.g.emit(Event{Time: now, Kind: EventNetworkDown, Line: u.s.info.Name, Uplink: u.s.uplinkName(), User: u.shownName(), Message: address})
+}
+
 // letGo gives back what an open link had.
-func (u *subscriber) letGo() {
-	u.ipv6Down()
-	u.networkDown(time.Time{})
+func (u *subscriber) letGo(now time.Time) {
+	u.ipv6Down(now)
+	u.networkDown(now)
 	u.authID, u.asked, u.next, u.endAt = 0, 0, nil, time.Time{}
-	u.group.unwait(u.s)
+	u.waitNoMore()
 	if u.trunk != nil {
 		u.trunk.leave(u.s)
 		u.trunk = nil
 	}
-	if u.addr.IsValid() {
-		u.pool.pool.Release(u.addr)
-		u.addr = netip.Addr{}
-	}
+	u.releaseAddress()
 	if u.counted {
 		u.group.users.tally.End(u.user, u.s)
 		u.counted, u.user = false, nil
@@ -166,7 +192,7 @@ func (u *subscriber) letGo() {
 // trunkUp may be what an AddressRequest has waited for.
 func (u *subscriber) trunkUp(now time.Time) {
 	if u.asked == 0 && !u.waits6() {
-		u.group.wakeOne()
+		u.group.waiting.wakeOne(event{kind: evTrunkUp})
 		return
 	}
 	if u.asked != 0 {

@@ -22,6 +22,7 @@ type subscriberIPv6 struct {
 	// His /64, which he keeps as long as its prefix is in force.
 	table  *prefixTable
 	prefix netip.Prefix
+	short  *prefixTable // had none for him, and knows that he waits; nil if none does
 
 	path atomic.Pointer[path6] // nil while no packet may pass
 }
@@ -67,15 +68,23 @@ func (u *subscriber) ipv6Up(now time.Time, up ppp.IPv6Up) {
 }
 
 // ipv6Down ends it. The user is not told: his IPV6CP is down as well.
-func (u *subscriber) ipv6Down() {
+func (u *subscriber) ipv6Down(now time.Time) {
 	if u.six == nil || u.six.router == nil {
 		return
 	}
 	u.group.shared.users6.leave(u.s)
 	u.six.router = nil
-	u.six.path.Store(nil)
+	u.closePath6(now)
 	u.giveBack6()
+	u.needNoPrefix()
 	u.s.changed = true
+}
+
+// closePath6 lets no packet pass.
+func (u *subscriber) closePath6(now time.Time) {
+	if p := u.six.path.Swap(nil); p != nil {
+		u.tellDown(now, linkPrefix(p.link).String())
+	}
 }
 
 // giveBack6 gives the user's /64 back.
@@ -86,6 +95,7 @@ func (u *subscriber) giveBack6() {
 	}
 	x.table.slot(upper(x.prefix.Addr().As16())).CompareAndSwap(u.s, nil)
 	x.table.leases.Release(x.prefix)
+	x.table.short.wakeOne(event{kind: evPrefixFree, aux: x.table})
 	x.table, x.prefix = nil, netip.Prefix{}
 }
 
@@ -104,13 +114,16 @@ func (u *subscriber) refresh6(now time.Time) {
 		holds = p.current.Load()
 	}
 	if x.table != nil && (holds == nil || holds.table != x.table) {
-		x.path.Store(nil)
+		u.closePath6(now)
 		u.giveBack6()
 	}
 	// RFC 7084 section 4.1 G-4 has a router not advertise itself as long as it has no
 	// way to the ISP, nor G-5 if there is nothing to have addresses of.
 	if up == nil || holds == nil || x.table == nil && !u.take6(now, holds.table) {
-		x.path.Store(nil)
+		if up == nil || holds == nil {
+			u.needNoPrefix()
+		}
+		u.closePath6(now)
 		// The zero Prefix is no error.
 		_ = x.router.SetPrefix(now, ipv6.Prefix{})
 		u.drain6()
@@ -139,18 +152,55 @@ func (u *subscriber) refresh6(now time.Time) {
 
 // take6 gives the user a /64.
 func (u *subscriber) take6(now time.Time, t *prefixTable) bool {
+	x, known := u.six, u.six.short == t
 	prefix, err := t.leases.Take(u.name, netip.Prefix{}, netip.Prefix{})
+	if err != nil {
+		// One may be given back before anybody knows that it is waited for.
+		u.needNoPrefix()
+		t.short.add(u.s)
+		x.short = t
+		prefix, err = t.leases.Take(u.name, netip.Prefix{}, netip.Prefix{})
+	}
 	if err == nil {
+		u.needNoPrefix()
 		if slot := t.slot(upper(prefix.Addr().As16())); slot == nil || !slot.CompareAndSwap(nil, u.s) {
 			t.leases.Release(prefix) // a pool that gives one away twice, or none of its own
 			return false
 		}
-		u.six.table, u.six.prefix = t, prefix
+		x.table, x.prefix = t, prefix
 		return true
 	}
-	u.s.g.log.Warn("no IPv6 prefix for a user", "line", u.s.info.Name, "user", u.shownName(), "err", err)
-	u.s.g.emit(Event{Time: now, Kind: EventNoAddress, Line: u.s.info.Name, User: u.shownName(), Message: err.Error()})
+	if !known {
+		u.s.g.log.Warn("no IPv6 prefix for a user", "line", u.s.info.Name, "user", u.shownName(), "err", err)
+		u.s.g.emit(Event{Time: now, Kind: EventNoAddress, Line: u.s.info.Name, User: u.shownName(), Message: err.Error()})
+	}
 	return false
+}
+
+// needNoPrefix has nobody told of a /64 that comes free.
+func (u *subscriber) needNoPrefix() {
+	if x := u.six; x.short != nil {
+		x.short.short.remove(u.s)
+		x.short = nil
+	}
+}
+
+// prefixFree may be what the user has waited for.
+func (u *subscriber) prefixFree(now time.Time, ev event) {
+	x, had := u.six, u.six.table != nil
+	if x.short != nil {
+		u.refresh6(now)
+	}
+	if x.short == nil && (had || x.table == nil) {
+		wakeNext6(ev) // he has no use for it
+	}
+}
+
+// wakeNext6 passes on that a /64 has come free.
+func wakeNext6(ev event) {
+	if t, ok := ev.aux.(*prefixTable); ok {
+		t.short.wakeOne(ev)
+	}
 }
 
 // dns6 is the name servers that the user is told of by Router Advertisements: the
