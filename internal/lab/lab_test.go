@@ -32,6 +32,8 @@ type place struct {
 	at   *ether.HubPort // the access concentrator's
 	next byte           // of the users' addresses
 
+	ended []func() // what takes the stations off the cable
+
 	mu     sync.Mutex
 	events []ACEvent
 }
