@@ -11,25 +11,26 @@ import (
 type LineInfo struct {
 	Name      string        `json:"name" doc:"Name of the line, unique while it is up"`
 	Group     string        `json:"group"`
-	Kind      string        `json:"kind" doc:"tcp, pty, serial or pipe"`
+	Kind      string        `json:"kind" doc:"tcp, pty, serial or pipe; session: the line of a session that users share"`
+	Mode      string        `json:"mode" doc:"relay or shared"`
 	Remote    string        `json:"remote"`
-	State     string        `json:"state" doc:"waiting, discovering, up, closing"`
+	State     string        `json:"state" doc:"waiting, discovering, held, up, closing"`
 	Phase     string        `json:"phase" doc:"What PPP is doing, as seen in passing: dead, establish, authenticate, network, terminate"`
 	Since     time.Time     `json:"since"`
-	Uplink    string        `json:"uplink"`
+	Uplink    string        `json:"uplink" doc:"Mode shared: the session that carries the user"`
 	SessionID uint16        `json:"session_id"`
 	ACName    string        `json:"ac_name"`
 	ACMAC     string        `json:"ac_mac"`
 	OurMAC    string        `json:"our_mac"`
 	VLANs     []uint16      `json:"vlans"`
 	SetUp     time.Duration `json:"setup_ns" doc:"From the first frame to PADS"`
-	User      string        `json:"user" doc:"The name the user gave to the ISP"`
-	Auth      string        `json:"auth" doc:"Authentication protocol asked for by the ISP"`
-	Address   string        `json:"address" doc:"IPv4 address the ISP gave"`
-	Peer      string        `json:"peer" doc:"The ISP's own IPv4 address"`
+	User      string        `json:"user" doc:"The name the user gave to the ISP, or, in mode shared, to the gateway"`
+	Auth      string        `json:"auth" doc:"Authentication protocol asked for by the ISP, or the gateway"`
+	Address   string        `json:"address" doc:"IPv4 address of the user"`
+	Peer      string        `json:"peer" doc:"IPv4 address of the ISP, or, in mode shared, of the gateway towards the user"`
 	Prefix    string        `json:"prefix,omitempty" doc:"Mode shared: the user's IPv6 prefix; of a session, the one that the ISP delegates"`
 	DNS       []string      `json:"dns"`
-	Message   string        `json:"message" doc:"The AC's last words: authentication message, error tag, PADT reason"`
+	Message   string        `json:"message" doc:"The AC's last words: authentication message, error tag, PADT reason. Mode shared: what holds the user up"`
 	SendACCM  uint32        `json:"send_accm"`
 	RecvACCM  uint32        `json:"recv_accm"`
 	PFC       bool          `json:"pfc"`
