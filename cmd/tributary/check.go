@@ -2,10 +2,12 @@ package main
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/spf13/cobra"
 
 	"tributary/internal/config"
+	"tributary/internal/gateway"
 )
 
 func newCheckCommand(e *env) *cobra.Command {
@@ -14,8 +16,9 @@ func newCheckCommand(e *env) *cobra.Command {
 		Short: "Validate a configuration and print what it would do",
 		Long: `Reads a configuration, and says in words what a gateway would do with it, or
 what is wrong with it, each mistake with its line and column. What is allowed
-but probably not meant is a warning on standard error. It touches nothing:
-interfaces and devices need not exist.`,
+but probably not meant is a warning on standard error. Users files and password
+files that it names are read and checked as well. It touches nothing: interfaces
+and devices need not exist.`,
 		Example: "  tributary check -c /etc/tributary/tributary.yaml",
 		Args:    cobra.NoArgs,
 	}
@@ -26,8 +29,12 @@ interfaces and devices need not exist.`,
 		if err != nil {
 			return usageError{err}
 		}
-		if err := e.warn(cfg); err != nil {
+		warnings, err := gateway.CheckFiles(cfg)
+		if err := e.warn(append(slices.Clone(cfg.Warnings), warnings...)); err != nil {
 			return err
+		}
+		if err != nil {
+			return usageError{err}
 		}
 		if *asJSON {
 			return printJSON(e.stdout, cfg)
@@ -39,8 +46,8 @@ interfaces and devices need not exist.`,
 }
 
 // warn prints what is allowed but will probably disappoint.
-func (e *env) warn(cfg *config.Config) error {
-	for _, w := range cfg.Warnings {
+func (e *env) warn(warnings config.Errors) error {
+	for _, w := range warnings {
 		at := *w // the file is first: editors jump there
 		at.Message = "warning: " + at.Message
 		if _, err := fmt.Fprintln(e.stderr, printable(at.Error())); err != nil {

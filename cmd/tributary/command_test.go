@@ -53,6 +53,7 @@ func TestEveryCommandHelps(t *testing.T) {
 func TestUsageErrors(t *testing.T) {
 	for _, args := range [][]string{
 		{}, {"nonsense"}, {"lines", "--nonsense"}, {"lines", "extra"}, {"show"}, {"show", "a/1", "b/2"}, {"hangup"},
+		{"sessions", "a", "b"}, {"pools", "a"}, {"reload", "a"},
 		{"events", "-n", "x"}, {"events", "-n", "-1"}, {"completion"}, {"completion", "tcsh"}, {"check", "-c"},
 		{"check", "-c", "/nonexistent.yaml"},
 	} {
@@ -68,7 +69,8 @@ func TestUsageErrors(t *testing.T) {
 
 func TestWithoutAGateway(t *testing.T) {
 	none := filepath.Join(t.TempDir(), "none.sock")
-	for _, args := range [][]string{{"lines"}, {"show", "a/1"}, {"uplinks"}, {"events", "-f"}, {"hangup", "a/1"}, {"version", "--running"}} {
+	for _, args := range [][]string{{"lines"}, {"show", "a/1"}, {"uplinks"}, {"events", "-f"}, {"hangup", "a/1"}, {"version", "--running"},
+		{"sessions"}, {"sessions", "a"}, {"pools"}, {"reload"}} {
 		code, out, errs := run(t, t.Context(), none, args...)
 		if code != exitFailed || out != "" || !strings.Contains(errs, none) || !strings.Contains(errs, "is tributary running?") || strings.Count(errs, "\n") != 1 {
 			t.Errorf("%q: exit %d, %q", args, code, errs)
@@ -82,7 +84,7 @@ func TestLines(t *testing.T) {
 		t.Fatalf("exit %d: %s", code, errs)
 	}
 	checkTerminal(t, out, tableWidth)
-	for _, want := range []string{"LINE", "virtual/1", "192.0.2.7:40112", "network", "4711", "anna@isp", "198.51.100.7", "1234", "56.8M", "1h15m", "waiting", "2d02h"} {
+	for _, want := range []string{"LINE", "virtual/1", "192.0.2.7:40", "network", "4711", "anna@isp", "198.51.100.7", "1234", "56.8M", "1h15m", "waiting", "2d02h"} {
 		if !strings.Contains(out, want) {
 			t.Errorf("%q is not in\n%s", want, out)
 		}
@@ -136,6 +138,10 @@ func TestJSON(t *testing.T) {
 		{[]string{"lines"}, new([]gateway.LineInfo)},
 		{[]string{"show", "virtual/1"}, new(gateway.LineInfo)},
 		{[]string{"uplinks"}, new([]gateway.UplinkInfo)},
+		{[]string{"sessions"}, new([]gateway.SessionInfo)},
+		{[]string{"sessions", "office"}, new(gateway.SessionInfo)},
+		{[]string{"pools"}, new([]gateway.PoolInfo)},
+		{[]string{"reload"}, new(control.Reload)},
 		{[]string{"version"}, new(control.Version)},
 		{[]string{"version", "--running"}, new(control.Version)},
 		{[]string{"check", "-c", file}, new(config.Config)},

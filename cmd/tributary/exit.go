@@ -75,14 +75,18 @@ func explain(command string, err error) (text string, code int) {
 		usage       usageError
 		bad         config.Errors
 		unreachable *control.Unreachable
+		files       control.FileErrors
 	)
 	if !errors.As(err, &ran) {
 		return fmt.Sprintf("%s: %s; see %s --help", command, printable(firstLine(err.Error())), command), exitUsage
 	}
-	if errors.As(err, &bad) {
-		lines := make([]string, len(bad))
-		for i, e := range bad {
-			lines[i] = printable(e.Error())
+	if errors.As(err, &bad) || errors.As(err, &files) {
+		lines := []string(files)
+		if files == nil {
+			lines = mistakes(bad)
+		}
+		for i := range lines {
+			lines[i] = printable(lines[i])
 		}
 		return strings.Join(lines, "\n"), exitUsage
 	}
@@ -97,6 +101,8 @@ func explain(command string, err error) (text string, code int) {
 		text = fmt.Sprintf("%s: is tributary running? Start it with \"tributary run -c FILE\", or give --socket", unreachable)
 	case errors.Is(err, gateway.ErrNoLine):
 		text += "; \"tributary lines\" shows those that are up"
+	case errors.Is(err, control.ErrNoSession):
+		text += "; \"tributary sessions\" shows those that there are"
 	case errors.Is(err, context.Canceled):
 		text = "interrupted"
 	}

@@ -15,6 +15,7 @@ import (
 
 	"tributary/internal/control"
 	"tributary/internal/gateway"
+	"tributary/internal/nat"
 )
 
 // now is the time of every test.
@@ -48,7 +49,16 @@ type fakeGateway struct {
 	lines   []gateway.LineInfo
 	uplinks []gateway.UplinkInfo
 	events  chan gateway.Event
+
+	sessions []gateway.SessionInfo
+	pools    []gateway.PoolInfo
+	reloaded control.Reload
+	refused  error // of a reload
 }
+
+func (g *fakeGateway) Sessions() []gateway.SessionInfo { return g.sessions }
+func (g *fakeGateway) Pools() []gateway.PoolInfo       { return g.pools }
+func (g *fakeGateway) reload() (control.Reload, error) { return g.reloaded, g.refused }
 
 func (g *fakeGateway) Lines() []gateway.LineInfo {
 	g.mu.Lock()
@@ -100,7 +110,28 @@ func newFake() *fakeGateway {
 	}, {
 		Name: "virtual/2", State: "up", Phase: "authenticate", SessionID: 1, User: evil + strings.Repeat("x", 200), Message: evil, Remote: evil,
 		Since: now.Add(-50 * time.Hour),
+	}, {
+		Name: "shop/1", Mode: "shared", State: "up", Phase: "network", User: "carl", Address: "198.51.100.9", Uplink: "office", Since: now,
+	}, {
+		Name: "shop/2", Mode: "shared", State: "up", Phase: "network", User: "dora", Message: "no session with the ISP is up", Since: now,
 	}}
+	g.sessions = []gateway.SessionInfo{{
+		Name: "office", Line: "session/office", Uplink: "isp", User: "office@isp", State: gateway.SessionUp, Since: now.Add(-time.Hour), Dials: 3,
+		Failure: &gateway.SessionFailure{Time: now.Add(-61 * time.Minute), Reason: gateway.ReasonPADT, Message: "maintenance" + evil},
+		Address: "203.0.113.10", DNS: []string{"203.0.113.53"}, MTU: 1492, SessionID: 815, ACName: "bras1", ACMAC: "02:00:5e:00:00:01",
+		Users: 3, MaxUsers: 126, Dropped: map[string]uint64{"no_user": 5, "too_big": 0},
+		NAT: &nat.Stats{Users: 3, Sessions: 40, Mappings: 38, BlocksFree: 123, Blocks: 126, Dropped: map[string]uint64{"no-mapping": 7}},
+	}, {
+		Name: "spare", Line: "session/spare", Uplink: "isp", State: gateway.SessionWaiting, Since: now.Add(-18 * time.Second), NextDial: now.Add(12 * time.Second),
+		Dials: 9, InVain: 9, Failure: &gateway.SessionFailure{Time: now.Add(-18 * time.Second), Reason: gateway.ReasonAuthFailed, Message: "account unpaid" + evil},
+	}, {
+		Name: "old", Line: "session/old", Uplink: "isp", State: gateway.SessionUnused, Since: now,
+	}}
+	g.pools = []gateway.PoolInfo{
+		{Name: "customers", Prefix: "198.51.100.0/24", Size: 253, Taken: 250, Remembered: 3, IPv6: &gateway.PoolInfo6{DelegatedBy: "office"}},
+		{Name: "guests", Prefix: "10.0.0.0/16", Size: 65534, Taken: 1, IPv6: &gateway.PoolInfo6{Prefix: "2001:db8::/56", Size: 255, Taken: 255}},
+	}
+	g.reloaded = control.Reload{Users: gateway.UsersReload{Files: 1, Users: 5, Added: 2}, Restart: []string{"lines", "pools"}}
 	g.lines[0].Session.UpOctets, g.lines[0].Session.DownOctets = 1234, 56_789_012
 	g.lines[0].Line.RxFrames = 12
 	g.uplinks = []gateway.UplinkInfo{{
@@ -118,7 +149,7 @@ func serve(t *testing.T, g *fakeGateway) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := control.New(g, control.Version{Version: "v9"})
+	s := control.New(g, control.Version{Version: "v9"}, g.reload)
 	done := make(chan error, 1)
 	go func() { done <- s.Serve(l) }()
 	t.Cleanup(func() {

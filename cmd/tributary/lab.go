@@ -161,7 +161,7 @@ func (e *env) runLab(ctx context.Context, o labOptions) (err error) {
 	if err := l.newGateway(hub, dir); err != nil {
 		return errors.Join(err, socket.Close())
 	}
-	server := control.New(l.gw, e.version)
+	server := control.New(l.gw, e.version, nil)
 	served := make(chan error, 1)
 	go func() { served <- server.Serve(socket) }()
 	stop, cancel := context.WithCancel(context.WithoutCancel(ctx))

@@ -1,10 +1,12 @@
 package main
 
 import (
+	"slices"
 	"strconv"
 
 	"github.com/spf13/cobra"
 
+	"tributary/internal/config"
 	"tributary/internal/control"
 	"tributary/internal/gateway"
 )
@@ -14,8 +16,10 @@ func newLinesCommand(e *env) *cobra.Command {
 		Use:   "lines",
 		Short: "List the lines that are up, and their sessions",
 		Long: `Lists every line that is up. STATE is what PPP is doing once the session is
-open, and what the gateway is doing before; SID is the PPPoE session id; UP and
-DOWN are octets of PPP, towards the ISP and from it.`,
+open, and what the gateway is doing before; SESSION is the PPPoE session id, or,
+in mode shared, the name of the session that carries the user; UP and DOWN are
+octets of PPP, towards the ISP and from it. Below is what is known of lines whose
+user has no address yet.`,
 		Example: `  tributary lines
   tributary lines --json | jq -r '.[].name'`,
 		Args: cobra.NoArgs,
@@ -31,20 +35,41 @@ DOWN are octets of PPP, towards the ISP and from it.`,
 		if *asJSON {
 			return printJSON(e.stdout, lines)
 		}
-		return e.linesTable(lines).write(e.stdout)
+		return e.printLines(lines)
 	}
 	return c
 }
 
-func (e *env) linesTable(lines []gateway.LineInfo) *table {
-	t := newTable("LINE", "REMOTE", "STATE", "SID", "USER", "ADDRESS", ">UP", ">DOWN", ">AGE")
+func (e *env) printLines(lines []gateway.LineInfo) error {
+	t := newTable("LINE", "REMOTE", "STATE", "SESSION", "USER", "ADDRESS", ">UP", ">DOWN", ">AGE")
+	var why notes
 	now := e.now()
 	for i := range lines {
 		l := &lines[i]
-		t.row(l.Name, l.Remote, lineState(l), sid(l.SessionID), l.User, l.Address,
+		t.row(l.Name, l.Remote, lineState(l), lineSession(l), l.User, l.Address,
 			octets(l.Session.UpOctets), octets(l.Session.DownOctets), age(now, l.Since))
+		why.add(l.Name, lineWhy(l))
 	}
-	return t
+	if err := t.write(e.stdout); err != nil {
+		return err
+	}
+	return why.write(e.stdout)
+}
+
+// lineSession is what carries the line to the ISP.
+func lineSession(l *gateway.LineInfo) string {
+	if l.Mode == string(config.ModeShared) {
+		return l.Uplink
+	}
+	return sid(l.SessionID)
+}
+
+// lineWhy is what holds up a line whose user has no address yet.
+func lineWhy(l *gateway.LineInfo) string {
+	if l.Address != "" || l.Prefix != "" {
+		return ""
+	}
+	return l.Message
 }
 
 // lineState is one word for how far a line has come.
@@ -62,8 +87,9 @@ func sid(id uint16) string {
 	return strconv.Itoa(int(id))
 }
 
-// completeLines offers the names of lines that are up.
-func completeLines(socket *string) cobra.CompletionFunc {
+// completeLines offers the names of lines that are up, and perhaps those of sessions
+// that are down.
+func completeLines(socket *string, downToo bool) cobra.CompletionFunc {
 	return func(c *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
 		if len(args) > 0 {
 			return nil, cobra.ShellCompDirectiveNoFileComp
@@ -71,9 +97,17 @@ func completeLines(socket *string) cobra.CompletionFunc {
 		client := control.Dial(*socket)
 		defer client.Close()
 		lines, _ := client.Lines(c.Context()) // without a gateway, nothing is offered
-		names := make([]string, len(lines))
+		var names []string
 		for i := range lines {
-			names[i] = lines[i].Name
+			names = append(names, lines[i].Name)
+		}
+		if downToo {
+			sessions, _ := client.Sessions(c.Context())
+			for i := range sessions {
+				if !slices.Contains(names, sessions[i].Line) {
+					names = append(names, sessions[i].Line)
+				}
+			}
 		}
 		return names, cobra.ShellCompDirectiveNoFileComp
 	}

@@ -8,7 +8,11 @@ import (
 	"log/slog"
 	"math/rand/v2"
 	"os"
+	"os/signal"
 	"runtime/debug"
+	"slices"
+	"strings"
+	"syscall"
 
 	"github.com/spf13/cobra"
 
@@ -31,7 +35,8 @@ func newRunCommand(e *env) *cobra.Command {
 		Long: `Reads and checks the whole configuration, opens the Ethernet ports and then the
 lines, and serves until it is told to stop (SIGINT, SIGTERM). It then ends
 every session properly, at both ends. It stays in the foreground and logs to
-standard error.
+standard error. SIGHUP has it read its users files again, as "tributary reload"
+does.
 
 Ethernet needs the capability CAP_NET_RAW, and CAP_NET_ADMIN for large buffers.`,
 		Example: `  tributary run -c tributary.yaml
@@ -40,19 +45,37 @@ Ethernet needs the capability CAP_NET_RAW, and CAP_NET_ADMIN for large buffers.`
 	}
 	path := configFlag(c)
 	c.RunE = func(c *cobra.Command, _ []string) error {
+		// Before anything else: who asks for a reload means no harm, and unheard it ends us.
+		hangups := make(chan os.Signal, 1)
+		signal.Notify(hangups, syscall.SIGHUP)
+		defer signal.Stop(hangups)
 		cfg, err := config.Load(*path)
 		if err != nil {
 			return usageError{err}
 		}
+		warnings, err := gateway.CheckFiles(cfg)
+		if err != nil {
+			return usageError{err}
+		}
 		log := newLogger(e.stderr, cfg.Log)
+		logWarnings(log, append(slices.Clone(cfg.Warnings), warnings...))
 		tuneCollector()
-		return e.runGateway(c.Context(), cfg, log, func(name string, pool *frame.Pool) (ether.Port, error) {
+		return e.runGateway(c.Context(), hangups, *path, cfg, log, func(name string, pool *frame.Pool) (ether.Port, error) {
 			return ether.Open(name, pool, ether.Options{NoRing: func(err error) {
 				log.Warn("the kernel gives no ring to receive from: the port is slower", "interface", name, "err", err)
 			}})
 		})
 	}
 	return c
+}
+
+// logWarnings is what check prints, for whoever starts without it.
+func logWarnings(log *slog.Logger, warnings config.Errors) {
+	for _, w := range warnings {
+		at := *w
+		at.Message = ""
+		log.Warn("the configuration is probably not what is meant", "at", strings.TrimSuffix(at.Error(), ": "), "warning", w.Message)
+	}
 }
 
 // openEthernet opens a real interface.
@@ -70,8 +93,9 @@ func tuneCollector() {
 	}
 }
 
-// runGateway runs a gateway with its control socket until ctx is done.
-func (e *env) runGateway(ctx context.Context, cfg *config.Config, log *slog.Logger,
+// runGateway runs a gateway with its control socket until ctx is done. It reads the
+// files again, that of the configuration being at path, at each of hangups.
+func (e *env) runGateway(ctx context.Context, hangups <-chan os.Signal, path string, cfg *config.Config, log *slog.Logger,
 	open func(string, *frame.Pool) (ether.Port, error),
 ) error {
 	socket, err := control.Listen(cfg.Control.Socket)
@@ -82,11 +106,20 @@ func (e *env) runGateway(ctx context.Context, cfg *config.Config, log *slog.Logg
 	if err != nil {
 		return errors.Join(err, socket.Close())
 	}
-	server := control.New(gw, e.version)
+	files := &reloader{gw: gw, log: log, path: path, runs: cfg}
+	server := control.New(gw, e.version, files.reload)
 	served := make(chan error, 1)
 	go func() { served <- server.Serve(socket) }()
+	ended := make(chan struct{})
+	listened := make(chan struct{})
+	go func() {
+		defer close(listened)
+		files.listen(ended, hangups)
+	}()
 
 	err = gw.Run(ctx)
+	close(ended)
+	<-listened
 	return errors.Join(err, server.Close(), <-served)
 }
 

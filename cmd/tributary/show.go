@@ -1,13 +1,13 @@
 package main
 
 import (
+	"errors"
 	"fmt"
-	"maps"
-	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
 
+	"tributary/internal/config"
 	"tributary/internal/control"
 	"tributary/internal/gateway"
 )
@@ -16,16 +16,27 @@ func newShowCommand(e *env) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "show LINE",
 		Short: "Show everything about one line and its session",
+		Long: `Shows everything about one line and its session. The session/NAME that users share
+is a line while there is a PPPoE session; else it is shown as by "tributary
+sessions NAME", with the reason why it is down.`,
 		Example: `  tributary show virtual/1
   tributary show bank/ttyUSB0 --json`,
 		Args: cobra.ExactArgs(1),
 	}
 	socket, asJSON := e.socketFlag(c), jsonFlag(c)
-	c.ValidArgsFunction = completeLines(socket)
+	c.ValidArgsFunction = completeLines(socket, true)
 	c.RunE = func(c *cobra.Command, args []string) error {
 		client := control.Dial(*socket)
 		defer client.Close()
 		line, err := client.Line(c.Context(), args[0])
+		if name, ok := strings.CutPrefix(args[0], sessionPrefix); ok && errors.Is(err, gateway.ErrNoLine) {
+			// It is down, and has no line; but it is known why.
+			s, err := client.Session(c.Context(), name)
+			if err != nil {
+				return err
+			}
+			return e.printSession(&s, *asJSON)
+		}
 		if err != nil {
 			return err
 		}
@@ -50,7 +61,12 @@ func (e *env) lineDetails(l *gateway.LineInfo) *details {
 	d.counters(l.Line)
 
 	d.section("session")
-	d.add("uplink", l.Uplink)
+	if l.Mode == string(config.ModeShared) {
+		d.add("mode", l.Mode)
+		d.add("shares session", l.Uplink)
+	} else {
+		d.add("uplink", l.Uplink)
+	}
 	d.add("session id", sid(l.SessionID))
 	d.add("access concentrator", strings.TrimSpace(l.ACName+" "+l.ACMAC))
 	d.add("our MAC", l.OurMAC)
@@ -67,14 +83,7 @@ func (e *env) lineDetails(l *gateway.LineInfo) *details {
 	d.add("DNS", strings.Join(l.DNS, ", "))
 	d.add("message", l.Message)
 	d.counters(l.Session)
-	if len(l.Dropped) > 0 {
-		d.section("packets not forwarded")
-		for _, why := range slices.Sorted(maps.Keys(l.Dropped)) {
-			if n := l.Dropped[why]; n > 0 {
-				d.add(strings.ReplaceAll(why, "_", " "), fmt.Sprint(n))
-			}
-		}
-	}
+	d.reasons("packets not forwarded", l.Dropped)
 	return &d
 }
 

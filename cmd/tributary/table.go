@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"maps"
 	"slices"
 	"strings"
 	"unicode/utf8"
@@ -97,6 +98,48 @@ func cut(s string, n int) string {
 	return string(r[:n-1]) + "…"
 }
 
+// notes is what there is to say of rows of a table, below it: a column would take the
+// room from all others. What is said of several rows is said once.
+type notes struct {
+	said  []string
+	names map[string][]string // by what is said
+}
+
+func (n *notes) add(name, text string) {
+	if text == "" {
+		return
+	}
+	if n.names == nil {
+		n.names = make(map[string][]string)
+	}
+	if n.names[text] == nil {
+		n.said = append(n.said, text)
+	}
+	n.names[text] = append(n.names[text], name)
+}
+
+// notedNames is how many names a note begins with.
+const notedNames = 3
+
+func (n *notes) write(w io.Writer) error {
+	if len(n.said) == 0 {
+		return nil
+	}
+	var b strings.Builder
+	for _, text := range n.said {
+		names := n.names[text]
+		more := ""
+		if len(names) > notedNames {
+			more = fmt.Sprintf(" and %d more", len(names)-notedNames)
+			names = names[:notedNames]
+		}
+		fmt.Fprintf(&b, "\n%s%s: %s", printable(strings.Join(names, ", ")), more, printable(text))
+	}
+	b.WriteByte('\n')
+	_, err := io.WriteString(w, b.String())
+	return err
+}
+
 // details is names and values in two columns, in sections.
 type details struct {
 	lines [][2]string // a line without a name begins a section
@@ -133,6 +176,20 @@ func (d *details) counters(v any) {
 			if token != "0" {
 				d.add(strings.ReplaceAll(name, "_", " "), token.String())
 			}
+		}
+	}
+}
+
+// reasons is a section of counters by reason, of those that are not zero.
+func (d *details) reasons(section string, counts map[string]uint64) {
+	begun := false
+	for _, why := range slices.Sorted(maps.Keys(counts)) {
+		if n := counts[why]; n > 0 {
+			if !begun {
+				d.section(section)
+				begun = true
+			}
+			d.add(strings.ReplaceAll(why, "_", " "), fmt.Sprint(n))
 		}
 	}
 }

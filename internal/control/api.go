@@ -4,6 +4,8 @@
 package control
 
 import (
+	"errors"
+	"strings"
 	"time"
 
 	"tributary/internal/gateway"
@@ -15,6 +17,8 @@ type Gateway[S Subscription] interface {
 	Lines() []gateway.LineInfo
 	Line(name string) (gateway.LineInfo, bool)
 	Uplinks() []gateway.UplinkInfo
+	Sessions() []gateway.SessionInfo
+	Pools() []gateway.PoolInfo
 	Hangup(name string) error
 	Subscribe(buffer int) S
 }
@@ -26,6 +30,26 @@ type Subscription interface {
 	Lost() uint64
 	Close()
 }
+
+// Reload is what reading the files again brought about.
+type Reload struct {
+	Users gateway.UsersReload `json:"users"`
+	// Of the configuration file, which is read at the start only.
+	Restart []string `json:"restart" doc:"Sections of the configuration file that differ from what runs: they need a restart"`
+	Config  []string `json:"config" doc:"What is wrong with the configuration file as it is now: the next start would fail"`
+}
+
+// ErrNoReload is what is returned by a gateway that was not started from files.
+var ErrNoReload = errors.New("this gateway has no files to read again")
+
+// ErrNoSession is what is returned for a session that the configuration does not have.
+var ErrNoSession = errors.New("no such session")
+
+// FileErrors is what is wrong with files, a line for each mistake, each with the name of
+// its file, and with line and column if they are known.
+type FileErrors []string
+
+func (e FileErrors) Error() string { return strings.Join(e, "\n") }
 
 // Version says what is running, and since when.
 type Version struct {

@@ -77,6 +77,36 @@ func (c *Client) Uplinks(ctx context.Context) (v []gateway.UplinkInfo, err error
 	return v, c.get(ctx, "/v1/uplinks", &v)
 }
 
+// Sessions is every session that users share, up or not.
+func (c *Client) Sessions(ctx context.Context) (v []gateway.SessionInfo, err error) {
+	return v, c.get(ctx, "/v1/sessions", &v)
+}
+
+// Session is one session that users share, up or not. The error is ErrNoSession if the
+// configuration has none of that name.
+func (c *Client) Session(ctx context.Context, name string) (v gateway.SessionInfo, err error) {
+	if name == "" || name == "." || name == ".." {
+		return v, fmt.Errorf("%w: %q", ErrNoSession, name)
+	}
+	return v, c.get(ctx, "/v1/sessions/"+url.PathEscape(name), &v)
+}
+
+// Pools is every pool of addresses.
+func (c *Client) Pools(ctx context.Context) (v []gateway.PoolInfo, err error) {
+	return v, c.get(ctx, "/v1/pools", &v)
+}
+
+// Reload has users files and password files read again. The error is a FileErrors if
+// something is wrong with them: then nothing has changed.
+func (c *Client) Reload(ctx context.Context) (v Reload, err error) {
+	body, err := c.do(ctx, http.MethodPost, "/v1/reload")
+	if err != nil {
+		return v, err
+	}
+	defer body.Close()
+	return v, json.NewDecoder(body).Decode(&v)
+}
+
 // Hangup ends a line. The error is gateway.ErrNoLine if no line has that name.
 func (c *Client) Hangup(ctx context.Context, name string) error {
 	path, err := linePath(name)
@@ -158,12 +188,25 @@ func (c *Client) do(ctx context.Context, method, path string) (io.ReadCloser, er
 func problem(resp *http.Response) error {
 	var p struct {
 		Detail string `json:"detail"`
+		Errors []struct {
+			Message string `json:"message"`
+		} `json:"errors"`
 	}
-	if json.NewDecoder(io.LimitReader(resp.Body, 64<<10)).Decode(&p) != nil || p.Detail == "" {
+	if json.NewDecoder(io.LimitReader(resp.Body, 1<<20)).Decode(&p) != nil || p.Detail == "" {
 		return fmt.Errorf("the gateway answered %s", resp.Status)
 	}
 	if name, ok := strings.CutPrefix(p.Detail, "no line "); ok && resp.StatusCode == http.StatusNotFound {
 		return fmt.Errorf("%w: %s", gateway.ErrNoLine, name)
+	}
+	if name, ok := strings.CutPrefix(p.Detail, "no session "); ok && resp.StatusCode == http.StatusNotFound {
+		return fmt.Errorf("%w: %s", ErrNoSession, name)
+	}
+	if p.Detail == badFiles && len(p.Errors) > 0 {
+		var mistakes FileErrors
+		for _, e := range p.Errors {
+			mistakes = append(mistakes, e.Message)
+		}
+		return mistakes
 	}
 	return errors.New(p.Detail)
 }

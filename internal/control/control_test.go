@@ -4,14 +4,17 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 
 	"go.uber.org/goleak"
 
+	"tributary/internal/config"
 	"tributary/internal/gateway"
 )
 
@@ -69,13 +72,70 @@ func TestHangup(t *testing.T) {
 
 func TestEmptyListsAreLists(t *testing.T) {
 	_, c := serve(t, newFake())
-	body, err := c.do(t.Context(), http.MethodGet, "/v1/uplinks")
-	if err != nil {
-		t.Fatal(err)
+	for _, path := range []string{"/v1/uplinks", "/v1/sessions"} {
+		body, err := c.do(t.Context(), http.MethodGet, path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if text, _ := io.ReadAll(body); strings.TrimSpace(string(text)) != "[]" {
+			t.Errorf("%s: none are %q, want []: scripts go over it", path, text)
+		}
+		body.Close()
 	}
-	defer body.Close()
-	if text, _ := io.ReadAll(body); strings.TrimSpace(string(text)) != "[]" {
-		t.Errorf("no uplinks are %q, want []: scripts go over it", text)
+}
+
+func TestSessionsAndPools(t *testing.T) {
+	g := newFake()
+	failed := &gateway.SessionFailure{Time: time.Unix(7, 0).UTC(), Reason: gateway.ReasonAuthFailed, Message: "account unpaid"}
+	g.sessions = []gateway.SessionInfo{{Name: "office", State: gateway.SessionUp, Users: 3}, {Name: "spare", State: gateway.SessionWaiting, Failure: failed}}
+	_, c := serve(t, g)
+	ctx := t.Context()
+	if all, err := c.Sessions(ctx); err != nil || len(all) != 2 || all[0].Name != "office" {
+		t.Errorf("Sessions gives %+v, %v", all, err)
+	}
+	if s, err := c.Session(ctx, "spare"); err != nil || s.State != gateway.SessionWaiting || *s.Failure != *failed || !s.NextDial.IsZero() {
+		t.Errorf("Session gives %+v, %v", s, err)
+	}
+	for _, name := range []string{"none", "", "..", "office/x", "session/office"} {
+		if s, err := c.Session(ctx, name); err == nil {
+			t.Errorf("Session(%q) gives %+v", name, s)
+		}
+	}
+	if _, err := c.Session(ctx, "none"); !errors.Is(err, ErrNoSession) {
+		t.Errorf("Session of none gives %v, want ErrNoSession", err)
+	}
+	if pools, err := c.Pools(ctx); err != nil || len(pools) != 1 || pools[0].Taken != 7 || pools[0].IPv6 != nil {
+		t.Errorf("Pools gives %+v, %v", pools, err)
+	}
+}
+
+func TestReload(t *testing.T) {
+	g := newFake()
+	_, c := serve(t, g)
+	ctx := t.Context()
+	g.reloaded = Reload{Users: gateway.UsersReload{Files: 1, Users: 5, Added: 2}, Restart: []string{"pools"}}
+	if r, err := c.Reload(ctx); err != nil || r.Users != g.reloaded.Users || len(r.Restart) != 1 || r.Config == nil {
+		t.Errorf("Reload gives %+v, %v", r, err)
+	}
+	for _, tt := range []struct {
+		err  error
+		want string
+	}{
+		{config.Errors{{File: "/u.yaml", Line: 2, Column: 5, Message: "a user has no key \"nam\""}, {File: "/u.yaml", Line: 9, Column: 1, Message: "x"}},
+			"/u.yaml:2:5: a user has no key \"nam\"\n/u.yaml:9:1: x"},
+		{fmt.Errorf("lines bank: %w", config.Errors{{File: "/u.yaml", Message: "empty"}}), "/u.yaml: empty"},
+		{errors.New("/office.secret is not a regular file"), "/office.secret is not a regular file"},
+	} {
+		g.reloadErr = tt.err
+		_, err := c.Reload(ctx)
+		var mistakes FileErrors
+		if !errors.As(err, &mistakes) || err.Error() != tt.want {
+			t.Errorf("Reload gives %v, want the mistakes:\n%s", err, tt.want)
+		}
+	}
+	g.reloadErr = ErrNoReload
+	if _, err := c.Reload(ctx); err == nil || err.Error() != ErrNoReload.Error() {
+		t.Errorf("Reload of a gateway without files gives %v", err)
 	}
 }
 
@@ -95,6 +155,7 @@ func TestOpenAPIDescribesEveryRoute(t *testing.T) {
 	for path, method := range map[string]string{
 		"/v1/version": "get", "/v1/lines": "get", "/v1/lines/{group}/{line}": "get",
 		"/v1/lines/{group}/{line}/hangup": "post", "/v1/uplinks": "get", "/v1/events": "get",
+		"/v1/sessions": "get", "/v1/sessions/{name}": "get", "/v1/pools": "get", "/v1/reload": "post",
 	} {
 		if _, ok := doc.Paths[path][method]; !ok {
 			t.Errorf("%s %s is not described", method, path)
@@ -103,7 +164,7 @@ func TestOpenAPIDescribesEveryRoute(t *testing.T) {
 	if _, ok := doc.Paths["/v1/events"]["get"].Responses["200"].Content[ndjson]; !ok {
 		t.Errorf("the stream of events is not described as %s", ndjson)
 	}
-	for _, schema := range []string{"LineInfo", "UplinkInfo", "Message", "Event", "Version"} {
+	for _, schema := range []string{"LineInfo", "UplinkInfo", "SessionInfo", "PoolInfo", "Reload", "Message", "Event", "Version"} {
 		if doc.Components.Schemas[schema] == nil {
 			t.Errorf("there is no schema of %s", schema)
 		}

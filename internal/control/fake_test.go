@@ -22,6 +22,10 @@ type fakeGateway struct {
 	lines  map[string]gateway.LineInfo
 	broken error // what Hangup says of lines that are there
 	sub    *fakeSubscription
+
+	sessions  []gateway.SessionInfo
+	reloaded  Reload
+	reloadErr error
 }
 
 type fakeSubscription struct {
@@ -61,6 +65,14 @@ func (g *fakeGateway) Line(name string) (gateway.LineInfo, bool) {
 	return l, ok
 }
 
+func (g *fakeGateway) Sessions() []gateway.SessionInfo { return g.sessions }
+
+func (g *fakeGateway) Pools() []gateway.PoolInfo {
+	return []gateway.PoolInfo{{Name: "customers", Size: 253, Taken: 7}}
+}
+
+func (g *fakeGateway) reload() (Reload, error) { return g.reloaded, g.reloadErr }
+
 func (g *fakeGateway) Uplinks() []gateway.UplinkInfo { return nil }
 
 func (g *fakeGateway) Hangup(name string) error {
@@ -98,7 +110,7 @@ func serve(t *testing.T, g *fakeGateway) (*Server, *Client) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := New(g, Version{Version: "v1.2.3", Go: "go1"})
+	s := New(g, Version{Version: "v1.2.3", Go: "go1"}, g.reload)
 	served := make(chan error, 1)
 	go func() { served <- s.Serve(l) }()
 	c := Dial(path)

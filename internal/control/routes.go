@@ -62,6 +62,27 @@ func (s *Server) register(mux *http.ServeMux) {
 			}
 			return nil, nil
 		})
+	huma.Register(api, op(http.MethodGet, "/v1/sessions", "sessions", "Every session that users share, up or not", 200),
+		func(context.Context, *struct{}) (*body[[]gateway.SessionInfo], error) {
+			return &body[[]gateway.SessionInfo]{list(s.sessions())}, nil
+		})
+	huma.Register(api, op(http.MethodGet, "/v1/sessions/{name}", "session", "One session that users share", 200),
+		func(_ context.Context, in *sessionName) (*body[gateway.SessionInfo], error) {
+			for _, info := range s.sessions() {
+				if info.Name == in.Name {
+					return &body[gateway.SessionInfo]{info}, nil
+				}
+			}
+			return nil, huma.Error404NotFound("no session " + in.Name)
+		})
+	huma.Register(api, op(http.MethodGet, "/v1/pools", "pools", "Every pool of addresses, and how full it is", 200),
+		func(context.Context, *struct{}) (*body[[]gateway.PoolInfo], error) {
+			return &body[[]gateway.PoolInfo]{list(s.pools())}, nil
+		})
+	reload := op(http.MethodPost, "/v1/reload", "reload", "Read users files and password files again", 200)
+	reload.Description = "Nobody who is connected is touched. If anything is wrong with any of the files nothing changes, and the answer " +
+		"is 422 with the mistakes."
+	huma.Register(api, reload, func(context.Context, *struct{}) (*body[Reload], error) { return s.reloaded() })
 	events := op(http.MethodGet, "/v1/events", "events", "What happened, and what happens", 200)
 	events.Description = "One Message a line, each a JSON object. With follow, the answer does not end."
 	events.Responses = map[string]*huma.Response{"200": {
@@ -72,6 +93,30 @@ func (s *Server) register(mux *http.ServeMux) {
 	}}
 	huma.Register(api, events, s.events)
 }
+
+// sessionName names a session as the configuration does.
+type sessionName struct {
+	Name string `path:"name" example:"office"`
+}
+
+// reloaded is the answer to a reload.
+func (s *Server) reloaded() (*body[Reload], error) {
+	r, err := s.reload()
+	var mistakes interface{ Unwrap() []error } // a config.Errors, or several errors joined
+	switch {
+	case err == nil:
+		r.Restart, r.Config = list(r.Restart), list(r.Config)
+		return &body[Reload]{r}, nil
+	case errors.Is(err, ErrNoReload):
+		return nil, huma.Error409Conflict(err.Error())
+	case errors.As(err, &mistakes):
+		return nil, huma.Error422UnprocessableEntity(badFiles, mistakes.Unwrap()...)
+	}
+	return nil, huma.Error422UnprocessableEntity(badFiles, err)
+}
+
+// badFiles is what is said before the mistakes in files.
+const badFiles = "nothing is changed: there are mistakes in the files"
 
 func noLine(name string) error { return huma.Error404NotFound("no line " + name) }
 

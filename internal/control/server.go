@@ -20,11 +20,14 @@ import (
 
 // Server answers for one gateway. Close ends it.
 type Server struct {
-	version Version
-	lines   func() []gateway.LineInfo
-	line    func(string) (gateway.LineInfo, bool)
-	uplinks func() []gateway.UplinkInfo
-	hangup  func(string) error
+	version  Version
+	lines    func() []gateway.LineInfo
+	line     func(string) (gateway.LineInfo, bool)
+	uplinks  func() []gateway.UplinkInfo
+	sessions func() []gateway.SessionInfo
+	pools    func() []gateway.PoolInfo
+	hangup   func(string) error
+	reload   func() (Reload, error)
 
 	sub     Subscription
 	history *history
@@ -39,13 +42,18 @@ type Server struct {
 const maxStreams = 64
 
 // New makes the server of a gateway and begins to record its events. version is
-// what it calls itself; New fills in which process it is.
-func New[S Subscription](gw Gateway[S], version Version) *Server {
+// what it calls itself; New fills in which process it is. reload reads the files
+// again; nil, if there are none.
+func New[S Subscription](gw Gateway[S], version Version, reload func() (Reload, error)) *Server {
 	version.PID, version.Started = os.Getpid(), time.Now()
+	if reload == nil {
+		reload = func() (Reload, error) { return Reload{}, ErrNoReload }
+	}
 	ctx, stop := context.WithCancel(context.Background())
 	s := &Server{
 		version: version,
 		lines:   gw.Lines, line: gw.Line, uplinks: gw.Uplinks, hangup: gw.Hangup,
+		sessions: gw.Sessions, pools: gw.Pools, reload: reload,
 		sub:     gw.Subscribe(256),
 		history: newHistory(),
 		streams: make(chan struct{}, maxStreams),
