@@ -16,12 +16,15 @@ const (
 	sweepWork = 4096
 )
 
+// slotOf is where a second is. A clock may begin below zero.
+func slotOf(second int64) uint16 { return uint16(second & (wheelSize - 1)) }
+
 // schedule puts session i into the wheel, at its time or as far away as it goes.
 func (s *shard) schedule(i uint32) {
 	x := s.session.at(i)
 	due := int64(x.expires/time.Second) + 1
 	due = min(max(due, s.wheel.now+1), s.wheel.now+wheelSize-1)
-	x.slot = uint16(due % wheelSize)
+	x.slot = slotOf(due)
 	s.push(&s.wheel.slots[x.slot], i, ofWheel)
 }
 
@@ -61,7 +64,7 @@ func (s *shard) expire(now time.Duration, work *int) {
 	// Every list is looked at once in a turn of the wheel.
 	w.now = max(w.now, second-wheelSize)
 	for w.now < second {
-		slot := &w.slots[(w.now+1)%wheelSize]
+		slot := &w.slots[slotOf(w.now+1)]
 		for *slot != 0 {
 			if *work--; *work < 0 {
 				return

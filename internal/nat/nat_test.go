@@ -69,6 +69,26 @@ func TestOutboundRefreshes(t *testing.T) {
 	r.wantIn("twenty minutes after the first", udpPacket(t, server, 6000, shared, port), alice, Forward)
 }
 
+// The clock is any that does not go back, and may begin below zero.
+func TestAnyClock(t *testing.T) {
+	for _, begin := range []time.Duration{-26 * 365 * 24 * time.Hour, -150 * time.Second, 0, 200 * 365 * 24 * time.Hour} {
+		for _, ticked := range []bool{false, true} {
+			r := newRig(t, Config{})
+			r.nat, _ = New(Config{External: netip.MustParseAddr(shared)})
+			r.join(alice)
+			r.now = begin
+			if ticked {
+				r.tick()
+			}
+			port := sport(r.wantOut("at the begin", alice, udpPacket(t, aliceAddr, 1, server, 6000), Forward))
+			r.wait(299 * time.Second)
+			r.wantIn("it lasts", udpPacket(t, server, 6000, shared, port), alice, Forward)
+			r.wait(3 * time.Second)
+			r.wantIn("and ends", udpPacket(t, server, 6000, shared, port), 0, NoMapping)
+		}
+	}
+}
+
 func TestFiltering(t *testing.T) {
 	for _, row := range []struct {
 		filtering                       Filtering

@@ -1,6 +1,7 @@
 package nat
 
 import (
+	"math"
 	"math/rand/v2"
 	"sync"
 	"time"
@@ -82,6 +83,7 @@ func (s *shard) init(n *NAT, number uint32, seed uint64) {
 	s.mappings = make(map[mappingKey]uint32)
 	s.sessions = make(map[sessionKey]uint32)
 	s.senders = make(map[sender]uint32)
+	s.wheel.now = math.MinInt64 / 2 // below any clock, with room for a turn
 }
 
 // key is the session of an inside endpoint with an outside one.
