@@ -188,7 +188,7 @@ func twoListeners(a, b string) string {
 }
 
 func TestBadConfigurations(t *testing.T) {
-	for _, tt := range slices.Concat(badConfigs, badShared) {
+	for _, tt := range slices.Concat(badConfigs, badRelay, badShared) {
 		t.Run(tt.name, func(t *testing.T) {
 			_, err := Parse("t.yaml", []byte(tt.yaml))
 			if err == nil {

@@ -95,6 +95,8 @@ type Lines struct {
 	Uplink            string
 	Open              OpenMode
 	FirstFrameTimeout time.Duration // a line that has said nothing by then is closed; 0 is never
+	OnSessionLoss     SessionLoss   // hangup or redial
+	Redial            RelayRedial   // zero unless OnSessionLoss is redial
 
 	// Mode shared; nil in mode relay.
 	Shared *Shared

@@ -48,11 +48,12 @@ func NewUplink(name, iface string) Uplink {
 // it has no place where lines come from: set TCP, Serial or PTY.
 func NewLines(name, uplink string) Lines {
 	return Lines{
-		Name:   name,
-		Mode:   ModeRelay,
-		Uplink: uplink,
-		Open:   OpenFirstFrame,
-		Queue:  Queue{Frames: 1024, Delay: 50 * time.Millisecond},
+		Name:          name,
+		Mode:          ModeRelay,
+		Uplink:        uplink,
+		Open:          OpenFirstFrame,
+		OnSessionLoss: LossHangup,
+		Queue:         Queue{Frames: 1024, Delay: 50 * time.Millisecond},
 	}
 }
 

@@ -128,5 +128,9 @@ func (l *Lines) relaySentences() []string {
 	if l.FirstFrameTimeout > 0 {
 		s = append(s, fmt.Sprintf("a line without a frame for %s is closed", short(l.FirstFrameTimeout)))
 	}
+	if l.OnSessionLoss == LossRedial {
+		s = append(s, fmt.Sprintf("a line whose session falls is held for %s while it is dialled again, %s after it fell and up to %s apart",
+			short(l.Redial.Timeout), short(l.Redial.Min), short(l.Redial.Max)))
+	}
 	return s
 }

@@ -127,14 +127,16 @@ func (d *decoder) ac(n ast.Node) (ac AC) {
 // lines decodes one entry of lines.
 func (d *decoder) lines(l *Lines, n ast.Node, seen *seen) given {
 	var mode Mode
+	var onLoss ast.Node // its words are those of the mode
 	relay := *l
 	shared := &sharedDecoder{decoder: d, Shared: NewShared("", "")}
 	want := map[string]value{
-		"name":   d.name(&l.Name, "name"),
-		"tcp":    func(n ast.Node) { l.TCP = d.tcp(n, seen) },
-		"serial": func(n ast.Node) { l.Serial = d.serial(n, seen) },
-		"pty":    func(n ast.Node) { l.PTY = d.pty(n, seen) },
-		"mode":   word(d, &mode, "mode", ModeRelay, ModeShared),
+		"name":            d.name(&l.Name, "name"),
+		"tcp":             func(n ast.Node) { l.TCP = d.tcp(n, seen) },
+		"serial":          func(n ast.Node) { l.Serial = d.serial(n, seen) },
+		"pty":             func(n ast.Node) { l.PTY = d.pty(n, seen) },
+		"mode":            word(d, &mode, "mode", ModeRelay, ModeShared),
+		"on_session_loss": func(n ast.Node) { onLoss = n },
 		"queue": func(n ast.Node) {
 			d.mapping(n, "queue", map[string]value{
 				"frames": d.integer(&l.Queue.Frames, "frames", 1, 65536),
@@ -159,27 +161,22 @@ func (d *decoder) lines(l *Lines, n ast.Node, seen *seen) given {
 		if keys["uplink"] == nil {
 			d.errorf(n, "a group of lines in mode relay needs \"uplink\"")
 		}
+		d.relayLoss(&relay, onLoss, keys)
 		l.Uplink, l.Open, l.FirstFrameTimeout = relay.Uplink, relay.Open, relay.FirstFrameTimeout
+		l.OnSessionLoss, l.Redial = relay.OnSessionLoss, relay.Redial
 		if l.TCP != nil && keys["first_frame_timeout"] == nil {
 			l.FirstFrameTimeout = defaultFirstFrameTimeout
 		}
 	case ModeShared:
 		d.otherMode(keys, ofRelay, ModeRelay, mode)
-		l.Mode, l.Open, l.Shared = ModeShared, "", shared.Shared
+		if onLoss != nil {
+			word(d, &shared.OnSessionLoss, "on_session_loss", LossHangup, LossMove)(onLoss)
+		}
+		l.Mode, l.Open, l.OnSessionLoss, l.Shared = ModeShared, "", "", shared.Shared
 		shared.finish(l, n, keys)
 		seen.useShared(l, keys, shared.sessionsAt)
 	}
 	return keys
-}
-
-// relayKeys are the keys that only mode relay has.
-func (d *decoder) relayKeys(l *Lines) map[string]value {
-	return map[string]value{
-		"uplink": d.name(&l.Uplink, "uplink"),
-		"open":   word(d, &l.Open, "open", OpenFirstFrame, OpenConnect),
-		"first_frame_timeout": d.duration(&l.FirstFrameTimeout, "first_frame_timeout",
-			time.Second, 24*time.Hour, true),
-	}
 }
 
 // otherMode refuses the keys of the mode that a group does not have: whoever

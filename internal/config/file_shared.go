@@ -40,7 +40,6 @@ func (d *sharedDecoder) keys() map[string]value {
 		"users":           d.path(&s.Users, "users"),
 		"pool":            d.name(&s.Pool, "pool"),
 		"user_to_user":    word(d.decoder, &s.UserToUser, "user_to_user", UserToUserISP, UserToUserLocal, UserToUserNone),
-		"on_session_loss": word(d.decoder, &s.OnSessionLoss, "on_session_loss", LossHangup, LossMove),
 		"dns":             d.dns(&s.DNS),
 		"mtu":             d.mtu(&s.MTU, false),
 		"login_timeout":   d.duration(&s.LoginTimeout, "login_timeout", time.Second, maxTimeout, true),

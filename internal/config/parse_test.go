@@ -58,17 +58,18 @@ func TestEveryKey(t *testing.T) {
 		}},
 		Lines: []Lines{{
 			Name: "virtual", Mode: ModeRelay, Uplink: "isp", Open: OpenConnect, FirstFrameTimeout: 90 * time.Second,
+			OnSessionLoss: LossRedial, Redial: RelayRedial{Min: 2 * time.Second, Max: time.Minute, Timeout: 10 * time.Minute},
 			TCP: &TCP{
 				Listen: "[::1]:2323", Max: 100, KeepAlive: 0,
 				Allow: []netip.Prefix{netip.MustParsePrefix("192.0.2.0/24"), netip.MustParsePrefix("2001:db8::1/128")},
 			},
 			Queue: Queue{Frames: 32, Delay: 200 * time.Millisecond},
 		}, {
-			Name: "bank", Mode: ModeRelay, Uplink: "isp", Open: OpenFirstFrame,
+			Name: "bank", Mode: ModeRelay, Uplink: "isp", Open: OpenFirstFrame, OnSessionLoss: LossHangup,
 			Serial: &Serial{Devices: []string{"/dev/ttyUSB*", "/dev/ttyS0"}, Speed: 9600, Flow: FlowRTSCTS, Carrier: false},
 			Queue:  Queue{Frames: 1024, Delay: 50 * time.Millisecond},
 		}, {
-			Name: "local", Mode: ModeRelay, Uplink: "isp", Open: OpenFirstFrame,
+			Name: "local", Mode: ModeRelay, Uplink: "isp", Open: OpenFirstFrame, OnSessionLoss: LossHangup,
 			PTY:   &PTY{Links: []string{"/run/tributary/a", "/run/tributary/b"}, Mode: 0o660},
 			Queue: Queue{Frames: 1024, Delay: 50 * time.Millisecond},
 		}, {
@@ -204,7 +205,7 @@ func FuzzParse(f *testing.F) {
 	if every, err := os.ReadFile(filepath.Join("testdata", "every-key.yaml")); err == nil {
 		f.Add(every)
 	}
-	for _, tt := range slices.Concat(badConfigs, badShared) {
+	for _, tt := range slices.Concat(badConfigs, badRelay, badShared) {
 		f.Add([]byte(tt.yaml))
 	}
 	f.Fuzz(func(t *testing.T, data []byte) {

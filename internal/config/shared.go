@@ -171,5 +171,6 @@ type SessionLoss string
 
 const (
 	LossHangup SessionLoss = "hangup"
-	LossMove   SessionLoss = "move" // to another session of the group, else hangup
+	LossMove   SessionLoss = "move"   // shared: to another session of the group, else hangup
+	LossRedial SessionLoss = "redial" // relay: the line is held while its session is dialled again
 )

@@ -30,10 +30,10 @@ lines:
 	pool.Exclude = []AddrRange{addrs("198.51.100.250", "198.51.100.254"), addrs("198.51.100.1", "198.51.100.1")}
 	pool.Gateway = netip.MustParseAddr("198.51.100.250") // the first that is excluded, as the file has them
 	bank := NewLines("bank", "")
-	bank.Mode, bank.Open, bank.Serial = ModeShared, "", NewSerial("/dev/ttyS0")
+	bank.Mode, bank.Open, bank.OnSessionLoss, bank.Serial = ModeShared, "", "", NewSerial("/dev/ttyS0")
 	bank.Shared = NewShared("customers", "/etc/u", "office")
 	cable := NewLines("cable", "")
-	cable.Mode, cable.Open, cable.Serial = ModeShared, "", NewSerial("/dev/ttyS1")
+	cable.Mode, cable.Open, cable.OnSessionLoss, cable.Serial = ModeShared, "", "", NewSerial("/dev/ttyS1")
 	cable.Serial.Carrier = false
 	cable.Shared = NewShared("customers", "", "office")
 	cable.Shared.LoginTimeout = 0 // it is always up, and may wait for its user

@@ -14,6 +14,7 @@ const (
 	EventNetworkDown = "network-down" // mode shared: the user has that address no longer, or no way to use it
 	EventAuthFailed  = "auth-failed"  // the ISP refused the user's credentials
 	EventSessionDown = "session-down" // the PPPoE session ended
+	EventHeld        = "session-held" // its line is held, and the session dialled again
 	EventLineDown    = "line-down"    // the line is gone
 	EventUplinkDown  = "uplink-down"  // the port failed
 	EventUplinkUp    = "uplink-up"    // the port works again

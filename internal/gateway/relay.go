@@ -33,8 +33,12 @@ func (s *session) fromUser(now time.Time, b *frame.Buf) {
 			return
 		}
 		s.stats.notOpen.Add(1)
-	case stateDiscovering:
-		s.hold(b)
+	case stateDiscovering, stateHeld:
+		if s.redial.held() {
+			s.fromHeldUser(now, b)
+		} else {
+			s.hold(b)
+		}
 		return
 	case stateUp:
 		s.relayUser(now, b.Bytes())
@@ -75,8 +79,12 @@ func (s *session) dropHeld() {
 
 // relayOpen begins to relay: what was held goes first.
 func (s *session) relayOpen(now time.Time) {
-	s.rewrite = ppp.NewRewrite(ppp.RewriteConfig{MaxMRU: s.up.carries(s.session.MaxPayload), ACCM: s.info.ACCM})
 	s.snoop = new(ppp.Snoop)
+	if maxMRU := s.up.carries(s.session.MaxPayload); s.rewrite == nil {
+		s.rewrite = ppp.NewRewrite(ppp.RewriteConfig{MaxMRU: maxMRU, ACCM: s.info.ACCM})
+	} else {
+		s.handOver(maxMRU)
+	}
 	s.watchLCP(now)
 	held := s.held
 	s.held = nil
@@ -113,7 +121,7 @@ func (s *session) fromAC(now time.Time, b *frame.Buf) {
 	}
 	s.watch.heard = true
 	f := b.Bytes()
-	if s.echoReply(f) {
+	if s.echoReply(f) || s.terminatedByAC(now, f) {
 		return
 	}
 	ev := s.snoop.FromAC(f)
@@ -150,6 +158,9 @@ func (s *session) seen(now time.Time, ev ppp.SnoopEvents) {
 		s.authFailed, s.message = true, st.Message
 		s.g.emit(Event{Time: now, Kind: EventAuthFailed, Line: s.info.Name, Uplink: s.up.cfg.Name, SID: s.session.SessionID,
 			User: st.User, Message: st.Message})
+	}
+	if ev&(ppp.SnoopNetworkOpened|ppp.SnoopIPv6Opened) != 0 {
+		s.regained()
 	}
 	if ev.Has(ppp.SnoopNetworkOpened) {
 		s.authFailed = false // whatever failed before, the user is in
@@ -242,12 +253,13 @@ func (s *session) parting(fwd *forward, reason Reason) {
 // section 5.5 asks only that it differ from that of the one before.
 const lastWordsID = 0xfe
 
-// lastWords tells the user's PPP why its line goes down.
-func (s *session) lastWords(reason Reason, message string) {
+// lastWords tells the user's PPP why its line goes down. PPP of one whose line was
+// held is open, whatever the AC of the day knows of it.
+func (s *session) lastWords(reason Reason, message string, held bool) {
 	if s.began.IsZero() || s.termAcked {
 		return // no PPP has been heard, or PPP has said it all
 	}
-	if s.snoop != nil {
+	if s.snoop != nil && !held {
 		if st := s.snoop.State(); st.Phase == ppp.PhaseDead || st.TerminateByAC || st.TerminateByUser {
 			return
 		}

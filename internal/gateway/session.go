@@ -21,11 +21,12 @@ type state uint8
 const (
 	stateWaiting     state = iota // the line is up and has not yet said what opens a session
 	stateDiscovering              // PPPoE discovery runs
+	stateHeld                     // the session is lost, the line is not: it is dialled again
 	stateUp                       // the session is open at the AC
 	stateEnding                   // torn down; the line is being closed, a late PADS watched for
 )
 
-var stateNames = [...]string{"waiting", "discovering", "up", "closing"}
+var stateNames = [...]string{"waiting", "discovering", "held", "up", "closing"}
 
 func (s state) String() string { return stateNames[s] }
 
@@ -77,6 +78,7 @@ type session struct {
 	termAcked  bool // an LCP Terminate-Request has had its Ack
 	authFailed bool
 	watch      watch
+	redial     redial
 	changed    bool // what API and CLI see is not what is
 	shownPhase ppp.Phase
 	shownUser  string
@@ -129,22 +131,22 @@ func (s *session) handle(now time.Time, ev event) {
 
 // tick is the owner's turn when a deadline has come.
 func (s *session) tick(now time.Time) {
-	due := func(t time.Time) bool { return !t.IsZero() && !now.Before(t) }
-	if due(s.firstFrameBy) {
+	if due(now, s.firstFrameBy) {
 		s.teardown(now, ReasonFirstFrame, "")
 	}
-	if due(s.cutAt) {
+	if due(now, s.cutAt) {
 		s.cutAt = time.Time{}
 		s.out.kill()
 	}
 	s.discoveryTick(now)
-	if due(s.terminator.by) {
+	if due(now, s.terminator.by) {
 		s.terminator.by = time.Time{}
 		s.teardown(now, s.terminator.reason, s.terminator.message)
 	}
-	if due(s.watch.at) {
+	if due(now, s.watch.at) {
 		s.watchTick(now)
 	}
+	s.redialTick(now)
 	if s.sub != nil && s.state == stateUp {
 		s.sub.tick(now)
 	}
@@ -154,7 +156,7 @@ func (s *session) tick(now time.Time) {
 // deadline is the earliest time at which tick has something to do; zero is never.
 func (s *session) deadline() time.Time {
 	var at time.Time
-	for _, t := range [...]time.Time{s.firstFrameBy, s.cutAt, s.discoveryDeadline(), s.terminator.by, s.watch.at} {
+	for _, t := range [...]time.Time{s.firstFrameBy, s.cutAt, s.discoveryDeadline(), s.terminator.by, s.watch.at, s.redialDeadline()} {
 		if !t.IsZero() && (at.IsZero() || t.Before(at)) {
 			at = t
 		}
@@ -215,10 +217,16 @@ func (s *session) teardown(now time.Time, reason Reason, message string) {
 			message = s.message
 		}
 	}
+	if s.holds(reason) {
+		s.lose(now, reason, message)
+		return
+	}
 	was := s.state
 	s.state, s.changed = stateEnding, true
 	s.ended = ending{reason: reason, message: message}
 	s.firstFrameBy, s.terminator.by, s.watch.at = time.Time{}, time.Time{}, time.Time{}
+	held := s.redial.held()
+	s.redial = redial{}
 
 	if s.sub != nil {
 		s.sub.close(now, reason)
@@ -241,7 +249,7 @@ func (s *session) teardown(now time.Time, reason Reason, message string) {
 		return
 	}
 	if s.sub == nil {
-		s.lastWords(reason, message)
+		s.lastWords(reason, message, held)
 	}
 	s.out.finish()
 	s.cutAt = now.Add(lastWordsWait)

@@ -139,24 +139,23 @@ func (u *subscriber) deadline() time.Time {
 }
 
 func (u *subscriber) tick(now time.Time) {
-	due := func(t time.Time) bool { return !t.IsZero() && !now.Before(t) }
-	if due(u.link.Deadline()) {
+	if due(now, u.link.Deadline()) {
 		u.link.Tick(now)
 		u.drain(now)
 	}
 	u.tick6(now)
 	switch {
-	case due(u.loginBy):
+	case due(now, u.loginBy):
 		u.loginBy = time.Time{}
 		why := ""
 		if u.asked != 0 {
 			why = u.group.whyNoTrunk()
 		}
 		u.s.teardown(now, ReasonLoginTimeout, why)
-	case due(u.endAt):
+	case due(now, u.endAt):
 		u.endAt = time.Time{}
 		u.s.teardown(now, ReasonSessionTimeout, "")
-	case due(u.idleAt):
+	case due(now, u.idleAt):
 		u.lookIdle(now)
 	}
 }

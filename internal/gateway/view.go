@@ -37,6 +37,9 @@ func (s *session) publish() {
 	if s.sub != nil {
 		st.Phase, st.User = s.sub.link.Phase(), s.sub.shownName()
 	}
+	if s.redial.held() && s.state != stateUp { // what was negotiated with the AC that is gone holds no longer
+		st = ppp.SnoopState{Phase: ppp.PhaseEstablish, User: st.User}
+	}
 	if !s.changed && st.Phase == s.shownPhase && st.User == s.shownUser {
 		return
 	}
