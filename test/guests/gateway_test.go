@@ -180,6 +180,7 @@ type lineInfo struct {
 	Kind      string `json:"kind"`
 	State     string `json:"state"`
 	Phase     string `json:"phase"`
+	Uplink    string `json:"uplink"` // of a user in mode shared: the session
 	SessionID uint16 `json:"session_id"`
 	ACName    string `json:"ac_name"`
 	User      string `json:"user"`

@@ -30,7 +30,9 @@ const (
 
 	viaLocal = "10.9.0.1:7002" // as bank, but users reach each other at the gateway
 	viaTiny  = "10.9.0.1:7003" // with a pool of one address
-	viaMove  = "10.9.0.1:7004" // as bank, but with more sessions than one to move to
+	viaMove  = "10.9.0.1:7004" // with two sessions, one to move to
+	viaHang  = "10.9.0.1:7005" // with two sessions, and hung up if theirs falls
+	viaNone  = "10.9.0.1:7006" // users have nothing to do with each other
 )
 
 // sharedUsers is how many users the gateway knows: u1 with password p1, ...
@@ -49,38 +51,51 @@ type sharedOptions struct {
 // the ISP is up.
 func (r *rig) startShared(o sharedOptions) *gateway {
 	r.t.Helper()
-	secret := filepath.Join(r.dir, "office.secret")
 	var list strings.Builder
 	list.WriteString("users:\n")
 	for i := 1; i <= sharedUsers; i++ {
 		fmt.Fprintf(&list, "  - {name: u%d, password: \"p%d\"}\n", i, i)
 	}
-	for file, text := range map[string]string{r.users(): list.String(), secret: "p60\n"} {
-		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
-			r.t.Fatal(err)
-		}
-	}
+	r.writeSecret(r.users(), list.String())
 	g := r.startTributary(gatewayOptions{
 		lines: r.group("bank", bank, "session: office", "customers", "user_to_user: isp\n"+o.bank) +
 			r.group("local", viaLocal, "session: office", "neighbours", "user_to_user: local\n"+o.local) +
-			r.group("tiny", viaTiny, "session: office", "tiny", "user_to_user: none") + o.more,
+			r.group("tiny", viaTiny, "session: office", "tiny", "") +
+			r.group("alone", viaNone, "session: office", "alone", "user_to_user: none") + o.more,
 		more: fmt.Sprintf(`
 sessions:
-  - name: office
-    uplink: isp
-    user: %s
-    password_file: %s
-    redial: {min: 500ms, max: 2s}
 %s%s
 pools:
   - {name: customers, prefix: 10.99.0.0/24, exclude: [10.99.0.0, %s, 10.99.0.255], gateway: %s%s}
   - {name: neighbours, prefix: 10.99.2.0/24, exclude: [10.99.2.0, 10.99.2.255], gateway: %s%s}
   - {name: tiny, prefix: 10.99.1.0/30, exclude: [10.99.1.0-10.99.1.1, 10.99.1.3], gateway: %s}
-`, officeUser, secret, indent(o.session, "    "), o.sessions,
-			ourAddress, ourAddress, o.customers, ourAddress, o.nearest, ourAddress),
+  - {name: alone, prefix: 10.99.3.0/24, exclude: [10.99.3.0, 10.99.3.255], gateway: %s}
+`, r.session("office", officeUser, o.session), o.sessions,
+			ourAddress, ourAddress, o.customers, ourAddress, o.nearest, ourAddress, ourAddress),
 	})
 	g.office()
 	return g
+}
+
+// session is one entry of sessions: of a user of the ISP's.
+func (r *rig) session(name, user, keys string) string {
+	r.t.Helper()
+	secret := filepath.Join(r.dir, name+".secret")
+	r.writeSecret(secret, "p"+strings.TrimPrefix(user, "u")+"\n")
+	return fmt.Sprintf(`  - name: %s
+    uplink: isp
+    user: %s
+    password_file: %s
+    redial: {min: 500ms, max: 2s}
+%s
+`, name, user, secret, indent(keys, "    "))
+}
+
+func (r *rig) writeSecret(file, text string) {
+	r.t.Helper()
+	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+		r.t.Fatal(err)
+	}
 }
 
 // users is the file of those whom the gateway knows.
@@ -98,12 +113,18 @@ func (r *rig) group(name, listen, session, pool, keys string) string {
 %s`, name, listen, session, r.users(), pool, indent(keys, "    "))
 }
 
-// office waits until the session that users share is up, and is it.
-func (g *gateway) office() (l lineInfo) {
+// office is the session that users share.
+func (g *gateway) office() lineInfo {
+	g.r.t.Helper()
+	return g.session("office")
+}
+
+// session waits until the session of a name is up, and is it.
+func (g *gateway) session(name string) (l lineInfo) {
 	g.r.t.Helper()
 	g.r.eventually("the session with the ISP is up", func() error {
 		all := g.allLines()
-		i := slices.IndexFunc(all, func(l lineInfo) bool { return l.Kind == "session" })
+		i := slices.IndexFunc(all, func(l lineInfo) bool { return l.Kind == "session" && l.Name == "session/"+name })
 		if i < 0 || all[i].Phase != "network" || all[i].Address == "" {
 			return fmt.Errorf("lines --json: %+v", all)
 		}

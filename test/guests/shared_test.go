@@ -79,8 +79,8 @@ func TestShared(t *testing.T) {
 	t.Run("the ISP ends PPP", func(t *testing.T) { testSessionEnds(r.in(t), g) })
 }
 
-// testUserToUser has two users talk to each other, through the ISP and at the
-// gateway. Their packets' TTL counts the routers between.
+// testUserToUser has two users talk to each other, through the ISP, at the
+// gateway, and not at all. Their packets' TTL counts the routers between.
 func testUserToUser(r *rig, g *gateway) {
 	g = g.in(r)
 	for _, tt := range []struct {
@@ -91,10 +91,25 @@ func testUserToUser(r *rig, g *gateway) {
 	}{
 		{"isp", bank, "ttl=61", 11, true}, // the gateway, the ISP, the gateway
 		{"local", viaLocal, "ttl=63", 13, false},
+		{"none", viaNone, "", 9, false},
 	} {
 		r.t.Run(tt.name, func(t *testing.T) {
 			r := r.in(t)
 			one, two := r.join(tt.where, tt.id, ""), r.join(tt.where, tt.id+1, "")
+			if tt.ttl == "" {
+				out := r.try(r.user, fmt.Sprintf("ip netns exec u%d ping -c 3 -i 0.1 -W 1 %s", tt.id, two))
+				if !strings.Contains(out, "100% packet loss") {
+					t.Errorf("users who are to have nothing to do with each other: %s", out)
+				}
+				if n := r.atISP(between(one, two)); n > 0 {
+					t.Errorf("%d packets from user to user at the ISP", n)
+				}
+				r.pings(tt.id, 56, internet)
+				r.leave(tt.id)
+				r.leave(tt.id + 1)
+				g.in(r).none("both have hung up")
+				return
+			}
 			if out := r.pings(tt.id, 1400, two); strings.Count(out, tt.ttl) != 3 {
 				t.Errorf("ping to another user: want 3 answers with %s in\n%s", tt.ttl, out)
 			}
