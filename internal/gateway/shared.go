@@ -92,7 +92,9 @@ func (g *Gateway) openShared() error {
 	if len(g.cfg.Sessions) == 0 {
 		return nil
 	}
-	sh.natLog = newNATLog(g.log)
+	if slices.ContainsFunc(g.cfg.Sessions, func(s config.Session) bool { return s.NAT }) {
+		sh.natLog = newNATLog(g.log)
+	}
 	if g.cfg.StateDir != "" {
 		var err error
 		if sh.store, err = pool.OpenStore(g.cfg.StateDir, func(err error) { g.log.Error("leases are not kept", "err", err) }); err != nil {
