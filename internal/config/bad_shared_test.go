@@ -82,6 +82,8 @@ var badShared = []badConfig{
 	{"DNS special", sharedWith("dns: [127.0.0.53, 224.0.0.251, \"ff02::fb\"]"),
 		[]string{"4:104: dns: 127.0.0.53 is a loopback address", "4:116: dns: 224.0.0.251 is multicast", "4:129: dns: ff02::fb is no global unicast address"}},
 	{"DNS twice", sharedWith("dns: [192.0.2.1, 192.0.2.1]"), []string{"4:115: dns has 192.0.2.1 twice"}},
+	{"when busy", sharedWith("when_busy: wait"), []string{`4:109: when_busy is refuse or replace, not "wait"`, "4:109: when_busy is about users"}},
+	{"busy nobodies", sharedWith("when_busy: replace"), []string{"4:109: when_busy is about users"}},
 	{"three DNS servers", sharedWith("dns: [192.0.2.1, 192.0.2.2, 192.0.2.3]"), []string{"4:126: dns has at most 2 servers of each kind"}},
 	{"DNS over IPv6 without IPv6", sharedWith("dns: [\"2001:db8::1\"]"), []string{"4:103: dns: users hear of 2001:db8::1 only with ipv6: true"}},
 	{"MTU too small", sharedWith("mtu: 575"), []string{"4:103: mtu is from 576 to 1500, not 575"}},

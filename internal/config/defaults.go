@@ -66,6 +66,7 @@ func NewShared(pool, users string, sessions ...string) *Shared {
 		Pool:          pool,
 		UserToUser:    UserToUserISP,
 		OnSessionLoss: LossHangup,
+		WhenBusy:      BusyRefuse,
 		// RFC 1661 section 6.1: "The default value is 1500 octets."
 		MTU:          1500,
 		LoginTimeout: time.Minute,

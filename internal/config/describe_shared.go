@@ -34,6 +34,9 @@ func (s *Shared) sentences() []string {
 		"packets from user to user " + between,
 		fmt.Sprintf("packets of at most %d octets, %s", s.MTU, s.servers()),
 	}
+	if s.WhenBusy == BusyReplace {
+		out = append(out, "whoever has as many sessions as he may have loses the oldest by one more")
+	}
 	if s.IPv6 {
 		out = append(out, "IPv6: each has a /64 of the pool")
 	}

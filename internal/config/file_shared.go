@@ -40,6 +40,7 @@ func (d *sharedDecoder) keys() map[string]value {
 		"users":           d.path(&s.Users, "users"),
 		"pool":            d.name(&s.Pool, "pool"),
 		"user_to_user":    word(d.decoder, &s.UserToUser, "user_to_user", UserToUserISP, UserToUserLocal, UserToUserNone),
+		"when_busy":       word(d.decoder, &s.WhenBusy, "when_busy", BusyRefuse, BusyReplace),
 		"dns":             d.dns(&s.DNS),
 		"mtu":             d.mtu(&s.MTU, false),
 		"login_timeout":   d.duration(&s.LoginTimeout, "login_timeout", time.Second, maxTimeout, true),
@@ -79,6 +80,9 @@ func (d *sharedDecoder) finish(l *Lines, n ast.Node, keys given) {
 		d.errorf(or(keys["auth"], n), "a group of lines in mode shared needs \"users\", or auth: [] to let in everyone")
 	case keys["users"] != nil && len(d.Auth) == 0:
 		d.errorf(keys["users"], "users are for nothing with auth: [], which asks nobody who they are")
+	}
+	if len(d.Auth) == 0 && keys["when_busy"] != nil {
+		d.errorf(keys["when_busy"], "when_busy is about users, and auth: [] asks nobody who they are")
 	}
 	// A line that is always up has nobody on it for as long as it likes, and
 	// who comes at the end of a minute is not to be hung up at once.

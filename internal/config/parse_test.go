@@ -79,7 +79,7 @@ func TestEveryKey(t *testing.T) {
 			Shared: &Shared{
 				Sessions: []string{"office", "backup"}, Auth: []Auth{AuthPAP, AuthMSCHAPv2},
 				Users: "/etc/tributary/users.yaml", Pool: "customers",
-				UserToUser: UserToUserLocal, OnSessionLoss: LossMove,
+				UserToUser: UserToUserLocal, OnSessionLoss: LossMove, WhenBusy: BusyReplace,
 				DNS: []netip.Addr{netip.MustParseAddr("192.0.2.53"), netip.MustParseAddr("2001:db8::53")}, MTU: 1400,
 				LoginTimeout: 20 * time.Second, IdleTimeout: 30 * time.Minute, SessionTimeout: 8 * time.Hour,
 				UserEcho: Echo{Interval: 10 * time.Second, Failures: 5}, IPv6: true,
@@ -88,7 +88,7 @@ func TestEveryKey(t *testing.T) {
 			Name: "open", Mode: ModeShared, TCP: NewTCP(":2324"),
 			Queue: Queue{Frames: 1024, Delay: 50 * time.Millisecond},
 			Shared: &Shared{
-				Sessions: []string{"spare"}, Pool: "guests", UserToUser: UserToUserISP, OnSessionLoss: LossHangup,
+				Sessions: []string{"spare"}, Pool: "guests", UserToUser: UserToUserISP, OnSessionLoss: LossHangup, WhenBusy: BusyRefuse,
 				MTU: 1500, LoginTimeout: time.Minute, UserEcho: Echo{Interval: 30 * time.Second, Failures: 3},
 			},
 		}},

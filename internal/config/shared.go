@@ -14,6 +14,7 @@ type Shared struct {
 	Pool           string
 	UserToUser     UserToUser
 	OnSessionLoss  SessionLoss
+	WhenBusy       WhenBusy
 	DNS            []netip.Addr  // instead of the ISP's; at most MaxDNS of each family
 	MTU            int           // MRU and MTU towards users, 576 to 1500
 	LoginTimeout   time.Duration // from line up until the network phase; 0 is never
@@ -164,6 +165,15 @@ const (
 	UserToUserISP   UserToUser = "isp"   // it goes to the ISP, who may send it back
 	UserToUserLocal UserToUser = "local" // it goes straight across
 	UserToUserNone  UserToUser = "none"  // it is dropped
+)
+
+// WhenBusy is what becomes of a user who has as many sessions as he may have and
+// dials in once more.
+type WhenBusy string
+
+const (
+	BusyRefuse  WhenBusy = "refuse"  // he is refused
+	BusyReplace WhenBusy = "replace" // his oldest session is hung up
 )
 
 // SessionLoss is what becomes of users whose session has fallen.

@@ -54,6 +54,7 @@ const (
 	evTrunkUp                     // shared: a session with the ISP is up
 	evTrunkDown                   // shared: the one that the user shares is down
 	evIPv6                        // shared: what holds for IPv6 has changed
+	evReplaced                    // shared: the user has dialled in once more
 	evPrefixFree                  // shared: a /64 has come free
 )
 

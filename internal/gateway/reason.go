@@ -30,6 +30,7 @@ const (
 	ReasonIdle           Reason = "idle-timeout"    // the user sent nothing for too long
 	ReasonSessionTimeout Reason = "session-timeout" // the user's time is up
 	ReasonLoginTimeout   Reason = "login-timeout"   // the user did not get as far as an address in time
+	ReasonReplaced       Reason = "replaced"        // the user dialled in once more than he may: when_busy
 )
 
 // reasonCodes are the PPP Disconnect Cause Codes of RFC 3145 section 3: "Each
@@ -55,9 +56,10 @@ var reasonCodes = map[Reason]uint16{
 	ReasonNoAddress:      20, // no NCP of the link could be opened
 	ReasonUserSilent:     8,  // LCP link failure: Echo-Request timeout
 	ReasonLoopback:       7,  // LCP negotiation failed: loopback
-	ReasonIdle:           4,  // idle timeout, as administered
-	ReasonSessionTimeout: 4,
+	ReasonIdle:           3,  // normal disconnection, which has time limits in it
+	ReasonSessionTimeout: 3,
 	ReasonLoginTimeout:   5, // FSM timeout
+	ReasonReplaced:       0,
 }
 
 // Code is the reason's RFC 3145 PPP Disconnect Cause Code.
@@ -80,4 +82,5 @@ var userWords = map[Reason]string{
 	ReasonIdle:           "idle for too long",
 	ReasonSessionTimeout: "the time is up",
 	ReasonLoginTimeout:   "no address in time",
+	ReasonReplaced:       "you have dialled in once more",
 }

@@ -123,6 +123,8 @@ func (s *session) handle(now time.Time, ev event) {
 	case evEnd:
 		e, _ := ev.aux.(ending)
 		s.teardown(now, e.reason, e.message)
+	case evReplaced:
+		s.replaced(now, ev)
 	case evAnswer, evTrunkUp, evTrunkDown, evIPv6, evPrefixFree:
 		s.subscriberEvent(now, ev)
 	}

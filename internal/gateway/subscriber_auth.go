@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"tributary/internal/aaa"
+	"tributary/internal/config"
 	"tributary/ppp"
 )
 
@@ -42,16 +43,20 @@ func (u *subscriber) answer(now time.Time, a authAnswer) {
 		}
 		return
 	}
-	u.authID = 0
 	r := a.result
 	why := string(r.Reason)
 	if r.OK && !u.counted {
-		if _, ok := u.group.users.tally.Begin(r.User, u.s); ok {
+		switch oldest, ok := u.group.users.tally.Begin(r.User, u.s); {
+		case ok:
 			u.user, u.counted = r.User, true
-		} else {
+		case u.group.cfg.WhenBusy == config.BusyReplace:
+			u.replace(oldest, a)
+			return
+		default:
 			r.OK, r.Message, why = false, "too many sessions", "has as many sessions as he may have"
 		}
 	}
+	u.authID = 0
 	if !r.OK {
 		u.s.authFailed, u.s.message = true, why
 		u.s.g.emit(Event{Time: now, Kind: EventAuthFailed, Line: u.s.info.Name, User: ppp.Printable([]byte(a.name)), Message: why})
@@ -60,4 +65,28 @@ func (u *subscriber) answer(now time.Time, a authAnswer) {
 	}
 	u.link.AuthResult(now, a.id, r.OK, r.Message)
 	u.drain(now)
+}
+
+// replacement is who has a user's session in the place of another.
+type replacement struct {
+	by     *session
+	answer authAnswer
+}
+
+// replace has another session of the user's hung up. When that has given back what
+// it had, his fixed address perhaps, the answer comes again.
+func (u *subscriber) replace(oldest *session, a authAnswer) {
+	u.verifying = true // still
+	// Not in this turn: it may be another owner's, whose inbox is full.
+	go oldest.owner.post(event{s: oldest, kind: evReplaced, aux: replacement{u.s, a}})
+}
+
+// replaced hangs up, and says when it is done.
+func (s *session) replaced(now time.Time, ev event) {
+	r, ok := ev.aux.(replacement)
+	if !ok {
+		return
+	}
+	s.teardown(now, ReasonReplaced, "by line "+r.by.info.Name)
+	go r.by.owner.post(event{s: r.by, kind: evAnswer, aux: r.answer})
 }

@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -169,6 +170,75 @@ func TestWhyAUserWaits(t *testing.T) {
 		time.Sleep(5 * time.Second)
 		second.wantUp("there is room")
 		message("virtual/2", "", "he is in")
+		r.end()
+	})
+}
+
+// Who may be here once and whose line broke without a word is let in again at once,
+// if the group says so: the old line ends, with its reason, and what it had is his.
+func TestWhenBusyReplace(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newSharedRig(t, func(c *config.Config) { c.Lines[0].Shared.WhenBusy = config.BusyReplace })
+		old := r.login("virtual/1", as("carol", "christmas")) // who has an address of her own
+		c := r.login("virtual/2", as("carol", "christmas"))
+		if a := c.address().String(); a != "198.51.100.77" {
+			t.Errorf("carol has %s", a)
+		}
+		time.Sleep(5 * time.Second)
+		if e := r.wantEventOf("virtual/1", EventLineDown, "her old line"); e.Reason != ReasonReplaced || e.Message != "by line virtual/2" {
+			t.Errorf("event %+v", e)
+		}
+		if f := old.finished; f == nil || f.Message != userWords[ReasonReplaced] {
+			t.Errorf("at the old line she hears %+v", f)
+		}
+		r.login("virtual/3", as("carol", "christmas"))
+		c.wantDown("and again")
+
+		// A wrong password replaces nobody.
+		r.call("virtual/4", as("carol", "hanukkah"))
+		time.Sleep(5 * time.Second)
+		if _, ok := r.gw.Line("virtual/3"); !ok {
+			t.Error("somebody without her password has thrown carol out")
+		}
+		r.end()
+	})
+}
+
+// Whoever begins LCP anew while his old session is on its way down is asked anew.
+func TestWhenBusyReplaceAndRenegotiate(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newSharedRig(t, func(c *config.Config) { c.Lines[0].Shared.WhenBusy = config.BusyReplace })
+		var all []*caller
+		for i := range 20 {
+			all = append(all, r.dialIn(fmt.Sprintf("virtual/%d", i), as("bob", "builder")))
+		}
+		for _, c := range all {
+			c.do(func(now time.Time) {
+				c.link = ppp.NewLink(as("bob", "builder"))
+				c.network, c.finished = nil, nil
+				c.link.Open(now)
+				c.link.Up(now)
+			})
+		}
+		time.Sleep(time.Minute)
+		up := 0
+		for _, c := range all {
+			c.do(func(time.Time) {
+				if c.network != nil {
+					up++
+				}
+				if f := c.finished; f != nil && f.Reason == ppp.ReasonAuthDenied {
+					t.Errorf("%s was refused: %+v", c.name, f)
+				}
+			})
+		}
+		if up != 1 {
+			t.Errorf("bob is here %d times", up)
+		}
+		for _, c := range all {
+			c.hangUp()
+		}
+		r.wantEmpty("all have hung up")
 		r.end()
 	})
 }
