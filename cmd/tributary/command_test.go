@@ -190,6 +190,20 @@ func TestEventsText(t *testing.T) {
 	}
 }
 
+// Who had which address when can be read from one line each.
+func TestEventsOfUsers(t *testing.T) {
+	for _, e := range []gateway.Event{
+		{Kind: gateway.EventNetworkUp, Line: "shop/1", Uplink: "office", User: "carl", Message: "198.51.100.9"},
+		{Kind: gateway.EventNetworkDown, Line: "shop/1", Uplink: "office", User: "carl", Message: "198.51.100.9"},
+	} {
+		e.Time = now
+		got := eventText(&control.Message{Event: e})
+		if want := " line=shop/1 uplink=office user=carl message=198.51.100.9\n"; !strings.HasSuffix(got, want) || !strings.Contains(got, e.Kind+" ") {
+			t.Errorf("%q does not end with %q", got, want)
+		}
+	}
+}
+
 // firstLineOf tells when a command has printed something.
 type firstLineOf struct {
 	mu   sync.Mutex

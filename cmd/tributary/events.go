@@ -18,7 +18,10 @@ func newEventsCommand(e *env) *cobra.Command {
 		Use:   "events [-f]",
 		Short: "Print what happened, and with -f what happens",
 		Long: `Prints the events that the gateway remembers, oldest first. With -f it begins
-with the last ten and goes on until it is interrupted or the gateway ends.`,
+with the last ten and goes on until it is interrupted or the gateway ends.
+
+Of users in mode shared, network-up and network-down have the address, or the IPv6
+prefix, as their message: who had which one, and when.`,
 		Example: `  tributary events
   tributary events -f
   tributary events -f -n 0 --json | jq 'select(.event.kind == "session-down")'`,

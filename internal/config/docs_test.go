@@ -13,8 +13,12 @@ import (
 // heading above it. Under other headings, a row has a key's whole path.
 var tables = map[string]string{
 	"uplinks": "uplinks.", "lines": "lines.", "mode": "lines.", "tcp": "lines.tcp.", "serial": "lines.serial.",
-	"pty": "lines.pty.", "sessions": "sessions.", "pools": "pools.",
+	"pty": "lines.pty.", "sessions": "sessions.", "pools": "pools.", "The": usersFile,
 }
+
+// usersFile is before the keys of the users file, which are not the configuration's:
+// package aaa holds them to what it reads.
+const usersFile = "users file: "
 
 // The examples of docs/config.md are configurations, and its tables have the
 // keys of testdata/every-key.yaml, no fewer and no more.
@@ -49,7 +53,7 @@ func TestDocumentation(t *testing.T) {
 		compare(t, documented, key, value)
 	}
 	for key, found := range documented {
-		if !found {
+		if !found && !strings.HasPrefix(key, usersFile) {
 			t.Errorf("docs/config.md has a row for %q, which testdata/every-key.yaml has not", key)
 		}
 	}
@@ -59,7 +63,7 @@ func TestDocumentation(t *testing.T) {
 func rows(t *testing.T, doc string) map[string]bool {
 	documented := map[string]bool{}
 	prefix := ""
-	for _, m := range regexp.MustCompile("(?m)^(?:#+ ([a-z_]+).*|\\| `([a-z0-9_.]+)` \\|.*)$").FindAllStringSubmatch(doc, -1) {
+	for _, m := range regexp.MustCompile("(?m)^(?:#+ (The|[a-z_]+).*|\\| `([a-z0-9_.]+)` \\|.*)$").FindAllStringSubmatch(doc, -1) {
 		switch heading, key := m[1], m[2]; {
 		case heading != "":
 			prefix = tables[heading]

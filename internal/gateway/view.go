@@ -71,7 +71,7 @@ func (s *session) lineInfo() LineInfo {
 		return a.String()
 	}
 	i := LineInfo{
-		Name: s.info.Name, Group: s.info.Group, Kind: s.info.Kind, Remote: s.info.Remote,
+		Name: s.info.Name, Group: s.info.Group, Mode: string(s.group.Mode), Kind: s.info.Kind, Remote: s.info.Remote,
 		State: v.state.String(), Phase: v.phase.String(), Since: v.since, Uplink: v.uplink, Message: v.message,
 		SetUp: v.setUp, User: v.user, Auth: v.auth, Address: text(v.address), Peer: text(v.peer),
 		DNS: []string{}, VLANs: []uint16{},
