@@ -33,7 +33,7 @@ var world = []string{"net", "os", "sync", "context", "log", "math/rand", "runtim
 // and below them buffers and protocols.
 var may = func() map[string][]string {
 	ground := append([]string{"internal/frame"}, pure...)
-	sides := append([]string{"internal/line", "internal/ether", "internal/aaa", "internal/pool", "internal/ip", "internal/nat", "internal/ipv6",
+	sides := append([]string{"internal/line", "internal/ether", "internal/aaa", "internal/pool", "internal/store", "internal/ip", "internal/nat", "internal/ipv6",
 		"internal/config", "internal/capture"}, ground...)
 	gateway := append([]string{"internal/gateway"}, sides...)
 	return map[string][]string{
@@ -44,7 +44,8 @@ var may = func() map[string][]string {
 		"internal/capture": ground,
 		"internal/config":  {"pppoe"},
 		"internal/aaa":     {"internal/config", "ppp"},
-		"internal/pool":    {"internal/config"},
+		"internal/pool":    {"internal/store"},
+		"internal/store":   {},
 		"internal/ip":      ground,
 		"internal/nat":     {"internal/ip", "internal/frame"},
 		"internal/ipv6":    {"internal/ip", "internal/frame", "ppp"},
