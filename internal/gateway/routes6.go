@@ -22,8 +22,10 @@ type routes6 struct {
 
 // prefixTable is the users of one prefix, each with a /64 of it.
 type prefixTable struct {
-	prefix netip.Prefix
-	base   uint64 // the upper half of the addresses in its first /64
+	whole  netip.Prefix // as it is configured or delegated
+	prefix netip.Prefix // what users' /64s are of, at most sharedBits
+	base   uint64       // the upper half of the addresses in its first /64
+	last   uint64       // the number of the last one that is ours, users' or not
 	users  []atomic.Pointer[session]
 	leases *pool.Prefixes
 	short  waiters // users for whom there was none
@@ -39,10 +41,11 @@ const sharedBits = 48
 
 // newPrefixTable makes the table of a prefix of at most 64 bits.
 func newPrefixTable(name string, p netip.Prefix, store *pool.Store) (*prefixTable, error) {
+	whole := p
 	if p.Bits() < sharedBits {
 		p = netip.PrefixFrom(p.Addr(), sharedBits)
 	}
-	t := &prefixTable{prefix: p, base: upper(p.Addr().As16())}
+	t := &prefixTable{whole: whole, prefix: p, base: upper(p.Addr().As16())}
 	c := pool.PrefixConfig{Name: name, Prefix: p, Store: store}
 	if p.Bits() < 64 {
 		c.Exclude = []netip.Prefix{netip.PrefixFrom(p.Addr(), 64)}
@@ -52,6 +55,7 @@ func newPrefixTable(name string, p netip.Prefix, store *pool.Store) (*prefixTabl
 	if t.leases, err = pool.NewPrefixes(c); err != nil {
 		return nil, err
 	}
+	t.last = 1<<(64-whole.Bits()) - 1
 	t.users = make([]atomic.Pointer[session], 1<<(64-p.Bits()))
 	return t, nil
 }
@@ -77,18 +81,23 @@ func (t *prefixTable) slot(link uint64) *atomic.Pointer[session] {
 	return nil
 }
 
-// lookup is the user of a /64, and the table that it is in; each nil if there is none.
+// lookup is the user of a /64, and the table of the prefix that it is of; each nil if
+// there is none.
 func (r *routes6) lookup(link uint64) (*session, *prefixTable) {
 	all := r.tables.Load()
 	if all == nil {
 		return nil, nil
 	}
+	var beyond *prefixTable
 	for _, t := range *all {
 		if slot := t.slot(link); slot != nil {
 			return slot.Load(), t
 		}
+		if link-t.base <= t.last {
+			beyond = t // of the prefix, behind what is cut up
+		}
 	}
-	return nil, nil
+	return nil, beyond
 }
 
 // replace puts one table in the place of another; either may be nil. The list is
@@ -155,7 +164,7 @@ func (p *prefixPool) set(pr ipv6.Prefix) error {
 	}
 	pr.Prefix = pr.Prefix.Masked()
 	next := p.last
-	if next == nil || next.prefix.Addr() != pr.Prefix.Addr() || next.prefix.Bits() != max(sharedBits, pr.Prefix.Bits()) {
+	if next == nil || next.whole != pr.Prefix {
 		var err error
 		if next, err = newPrefixTable(p.cfg.Name, pr.Prefix, p.store); err != nil {
 			return err
