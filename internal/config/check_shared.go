@@ -68,6 +68,7 @@ func (s *seen) between(cfg *Config) {
 			}
 		}
 		s.sharedIPv6(l)
+		s.behindNAT(l)
 		if l.Shared.OnSessionLoss == LossMove && len(l.Shared.Sessions) == 1 {
 			s.d.warnf(l.keys["on_session_loss"], "on_session_loss: there is no other session to move to: users will be hung up")
 		}
@@ -157,6 +158,23 @@ func (s *seen) sharedIPv6(l sharedAt) {
 	}
 	if p != nil && p.keys["prefix6"] == nil && p.keys["delegated_by"] == nil {
 		s.d.errorf(l.keys["ipv6"], "ipv6: pool %q of these lines has neither prefix6 nor delegated_by", p.Name)
+	}
+}
+
+// behindNAT finds a pool with addresses for more users than there are ports for
+// behind those of its sessions. Whoever has set max_users knows that it is not the
+// pool which counts.
+func (s *seen) behindNAT(l sharedAt) {
+	p, users := s.poolOf(l.Shared.Pool), 0
+	for _, name := range l.Shared.Sessions {
+		session := s.sessionOf(name)
+		if session == nil || !session.NAT || session.MaxUsers > 0 {
+			return
+		}
+		users += session.NATPorts.Users()
+	}
+	if p != nil && p.Room() > users {
+		s.d.warnf(l.keys["pool"], "pool %q has addresses for %d users, but with nat: true there are ports for %d at once (nat_ports.block)", p.Name, p.Room(), users)
 	}
 }
 

@@ -109,7 +109,7 @@ func TestEveryKey(t *testing.T) {
 			Exclude: []AddrRange{addrs("198.51.100.1", "198.51.100.1"), addrs("198.51.100.250", "198.51.100.254")},
 			Gateway: netip.MustParseAddr("198.51.100.254"), Prefix6: netip.MustParsePrefix("2001:db8:1::/48"),
 		}, {
-			Name: "guests", Prefix: netip.MustParsePrefix("10.64.0.0/22"), DelegatedBy: "office",
+			Name: "guests", Prefix: netip.MustParsePrefix("10.64.0.0/25"), DelegatedBy: "office",
 		}},
 		Control:  Control{Socket: "/tmp/t.sock"},
 		Log:      Log{Level: "debug", Format: "json"},

@@ -55,6 +55,10 @@ func TestWarnings(t *testing.T) {
 		{"nothing", goodUplinks + goodSessions + goodPools + goodShared, nil},
 		{"a session for nobody", goodUplinks + goodSessions + goodLines, []string{`2:19: no group of lines uses session "office"`}},
 		{"nowhere to move to", sharedWith("on_session_loss: move"), []string{"4:115: on_session_loss: there is no other session to move to"}},
+		{"more addresses than ports", goodUplinks + "sessions: [{name: office, uplink: isp, nat: true}]\n" + goodPools + goodShared,
+			[]string{`pool "customers" has addresses for 254 users, but with nat: true there are ports for 126 at once (nat_ports.block)`}},
+		{"which is meant", goodUplinks + "sessions: [{name: office, uplink: isp, nat: true, max_users: 126}]\n" + goodPools + goodShared, nil},
+		{"smaller blocks", goodUplinks + "sessions: [{name: office, uplink: isp, nat: true, nat_ports: {block: 128}}]\n" + goodPools + goodShared, nil},
 		{"IPv6 for nobody", v6("ipv6: true", "delegated_by: office", "ipv6: false"), []string{`3:66: pool "customers" has an IPv6 prefix, but no group of lines has ipv6: true`}},
 		{"another session's prefix", goodUplinks + "sessions: [{name: a, uplink: isp, ipv6: true}, {name: b, uplink: isp, ipv6: true}]\n" +
 			"pools: [{name: p, prefix: 198.51.100.0/24, delegated_by: a}]\n" +
