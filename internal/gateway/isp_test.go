@@ -37,6 +37,7 @@ type fakeISP struct {
 	services []string    // asked for, by every session
 	got      [][]byte    // IP packets, from any session
 	other    int         // frames of other data protocols
+	rejects  [][]byte    // Protocol-Rejects
 	six      *isp6       // nil: no IPv6
 }
 
@@ -123,6 +124,9 @@ func (i *fakeISP) input(now time.Time, f []byte) {
 	case p.IsData():
 		i.other++
 	default:
+		if p == ppp.ProtoLCP && info[0] == byte(ppp.ProtocolReject) {
+			i.rejects = append(i.rejects, bytes.Clone(info))
+		}
 		s.link.Input(now, inner)
 		s.drain(now)
 	}

@@ -34,17 +34,17 @@ func (u *subscriber) push(now time.Duration, b *frame.Buf, n int) *outbox {
 // must be flushed by the caller, soon.
 func (t *trunk) downstream(now time.Duration, b *frame.Buf) *outbox {
 	proto, pkt, _ := ppp.Split(b.Bytes())
-	if proto == ppp.ProtoIPv6 {
+	switch proto {
+	case ppp.ProtoIPv4:
+	case ppp.ProtoIPv6:
 		return t.downstream6(now, b, pkt)
+	default:
+		t.unknown(now, b)
+		return nil
 	}
 	st := t.state.Load()
 	if st == nil {
 		t.drops.notOpen.Add(1)
-		b.Put()
-		return nil
-	}
-	if proto != ppp.ProtoIPv4 {
-		t.drops.unknownProtocol.Add(1)
 		b.Put()
 		return nil
 	}

@@ -12,6 +12,10 @@ import (
 // downstream6 carries one IPv6 packet from the ISP to the user whose /64 it is for.
 func (t *trunk) downstream6(now time.Duration, b *frame.Buf, pkt []byte) *outbox {
 	st := t.state6.Load()
+	if st == nil && !t.cfg.IPv6 {
+		t.unknown(now, b)
+		return nil
+	}
 	if st == nil {
 		t.drops.notOpen.Add(1)
 		b.Put()

@@ -43,7 +43,10 @@ func (s *session) readShared(in []*frame.Buf) {
 
 // open reports whether the network that packet b is of is open: IPv4's or IPv6's.
 func (u *subscriber) open(b *frame.Buf) bool {
-	if proto, _, _ := ppp.Split(b.Bytes()); proto == ppp.ProtoIPv6 && u.six != nil {
+	switch proto, _, _ := ppp.Split(b.Bytes()); {
+	case !u.carries(b):
+		return true // nothing would open it
+	case proto == ppp.ProtoIPv6:
 		return u.six.path.Load() != nil
 	}
 	return u.path.Load() != nil
@@ -60,6 +63,10 @@ func (u *subscriber) upstream(now time.Duration, b *frame.Buf) (fwd *forward, ok
 	if proto == ppp.ProtoIPv6 && u.six != nil {
 		return u.upstream6(now, b, pkt)
 	}
+	if proto != ppp.ProtoIPv4 {
+		u.unknown(now, b)
+		return nil, false
+	}
 	p := u.path.Load()
 	if p == nil {
 		u.drops.notOpen.Add(1)
@@ -72,10 +79,8 @@ func (u *subscriber) upstream(now time.Duration, b *frame.Buf) (fwd *forward, ok
 		u.drops.notOpen.Add(1)
 	case !u.up.pass(now, len(pkt)):
 		u.drops.policed.Add(1)
-	case proto == ppp.ProtoIPv4:
-		return u.upstream4(now, p, st, b, pkt)
 	default:
-		u.drops.unknownProtocol.Add(1)
+		return u.upstream4(now, p, st, b, pkt)
 	}
 	b.Put()
 	return nil, false

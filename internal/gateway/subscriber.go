@@ -42,6 +42,7 @@ type subscriber struct {
 	path     atomic.Pointer[path] // nil while no packet may pass
 	up, down policer
 	icmp     ip.Bucket
+	rejects  ip.Bucket
 	drops    subscriberDrops
 
 	loginBy time.Time
@@ -292,7 +293,7 @@ func (s *session) fromSubscriber(now time.Time, b *frame.Buf) {
 		s.stats.notOpen.Add(1)
 	case s.sub.onLink(b):
 		s.sub.inputIPv6(now, b)
-	case !isControl(b):
+	case !isControl(b) && s.sub.carries(b):
 		if fwd, ok := s.sub.upstream(clock(), b); ok {
 			s.sendUp(fwd, []*frame.Buf{b})
 		}

@@ -30,6 +30,7 @@ type trunk struct {
 	status   trunkStatus
 	errors   ip.ErrorLimit
 	icmp     ip.Bucket
+	rejects  ip.Bucket
 	stop     chan struct{}
 	stopOnce sync.Once
 

@@ -49,6 +49,16 @@ func (l *trunkLine) because(why ppp.Reason, message string) {
 // send gives the AC a frame of the client's.
 func (l *trunkLine) send(f []byte) { l.put(l.toAC, f) }
 
+// hear gives the client a frame of the AC's that is no user's.
+func (l *trunkLine) hear(f []byte) {
+	l.put(l.fromAC, f)
+	select {
+	case <-l.done:
+		l.drain() // the client may have done so for the last time
+	default:
+	}
+}
+
 func (l *trunkLine) put(c chan *frame.Buf, f []byte) {
 	b := l.pool.Get()
 	if b == nil {
