@@ -69,13 +69,33 @@ func (s *seen) between(cfg *Config) {
 		}
 		s.sharedIPv6(l)
 		s.behindNAT(l)
-		if l.Shared.OnSessionLoss == LossMove && len(l.Shared.Sessions) == 1 {
-			s.d.warnf(l.keys["on_session_loss"], "on_session_loss: there is no other session to move to: users will be hung up")
-		}
+		s.moves(l)
 	}
 	for _, session := range s.sessions {
 		s.fits(session, cfg)
 		s.unused(session)
+	}
+}
+
+// moves checks what users have of it that they are moved to another session.
+func (s *seen) moves(l sharedAt) {
+	if l.Shared.OnSessionLoss != LossMove {
+		return
+	}
+	if len(l.Shared.Sessions) == 1 {
+		s.d.warnf(l.keys["on_session_loss"], "on_session_loss: there is no other session to move to: users will be hung up")
+		return
+	}
+	if slices.ContainsFunc(l.Shared.DNS, netip.Addr.Is4) {
+		return
+	}
+	first := s.sessionOf(l.Shared.Sessions[0])
+	for _, name := range l.Shared.Sessions[1:] {
+		if other := s.sessionOf(name); first != nil && other != nil && other.Uplink != first.Uplink {
+			s.d.warnf(l.keys["on_session_loss"], "on_session_loss: users who move from session %q to %q keep the DNS servers of its ISP: set dns to some that answer from both",
+				first.Name, other.Name)
+			return
+		}
 	}
 }
 

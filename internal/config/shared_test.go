@@ -55,6 +55,13 @@ func TestWarnings(t *testing.T) {
 		{"nothing", goodUplinks + goodSessions + goodPools + goodShared, nil},
 		{"a session for nobody", goodUplinks + goodSessions + goodLines, []string{`2:19: no group of lines uses session "office"`}},
 		{"nowhere to move to", sharedWith("on_session_loss: move"), []string{"4:115: on_session_loss: there is no other session to move to"}},
+		{"DNS servers that are left behind", strings.Replace(goodUplinks, "}]", "}, {name: other, interface: eth2}]", 1) +
+			"sessions: [{name: a, uplink: isp}, {name: b, uplink: other}]\n" + goodPools +
+			"lines: [{name: l, tcp: {listen: \":1\"}, mode: shared, pool: customers, sessions: [a, b], auth: [], on_session_loss: move}]\n",
+			[]string{`on_session_loss: users who move from session "a" to "b" keep the DNS servers of its ISP`}},
+		{"or are anybody's", strings.Replace(goodUplinks, "}]", "}, {name: other, interface: eth2}]", 1) +
+			"sessions: [{name: a, uplink: isp}, {name: b, uplink: other}]\n" + goodPools +
+			"lines: [{name: l, tcp: {listen: \":1\"}, mode: shared, pool: customers, sessions: [a, b], auth: [], on_session_loss: move, dns: [192.0.2.53]}]\n", nil},
 		{"more addresses than ports", goodUplinks + "sessions: [{name: office, uplink: isp, nat: true}]\n" + goodPools + goodShared,
 			[]string{`pool "customers" has addresses for 254 users, but with nat: true there are ports for 126 at once (nat_ports.block)`}},
 		{"which is meant", goodUplinks + "sessions: [{name: office, uplink: isp, nat: true, max_users: 126}]\n" + goodPools + goodShared, nil},

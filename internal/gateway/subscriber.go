@@ -36,6 +36,7 @@ type subscriber struct {
 	pool      *addressPool
 	local     netip.Addr // our address towards him
 	addr      netip.Addr // his
+	dnsTold   [2]netip.Addr
 	trunk     *trunk
 	waits     bool // for a trunk; the session's message says why there is none
 

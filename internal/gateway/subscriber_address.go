@@ -31,7 +31,8 @@ func (u *subscriber) assign(now time.Time) {
 		u.s.g.emit(Event{Time: now, Kind: EventNoAddress, Line: u.s.info.Name, User: u.askedName, Message: err.Error()})
 	} else {
 		u.addr = addr
-		a = ppp.Assignment{Peer: addr, DNS: u.dns()}
+		u.dnsTold = u.dns()
+		a = ppp.Assignment{Peer: addr, DNS: u.dnsTold}
 	}
 	if !u.link.Address(now, id, a) {
 		// He would not have it any more: his IPCP was given up while he waited.
@@ -62,6 +63,16 @@ func (u *subscriber) dns() (d [2]netip.Addr) {
 		return st.dns
 	}
 	return d
+}
+
+// strangeDNS reports whether the user would be told of other name servers if he came
+// now. IPCP could begin anew to tell him, but takes his network down for it (RFC 1661
+// section 4.1: in Opened, a Configure-Request is This-Layer-Down), and with it what the move
+// is to save; access servers do not do that. IPv6 has it in the next Router
+// Advertisement.
+func (u *subscriber) strangeDNS() bool {
+	now := u.dns()
+	return u.path.Load() != nil && now != [2]netip.Addr{} && now != u.dnsTold
 }
 
 // waitForTrunk gives the user a trunk, or has him told when there is one.
@@ -219,7 +230,11 @@ func (u *subscriber) trunkDown(now time.Time, l trunkLoss) {
 		}
 		u.refresh6(now)
 		u.s.changed = true
-		u.s.g.emit(Event{Time: now, Kind: EventMoved, Line: u.s.info.Name, Uplink: u.trunk.cfg.Name, User: u.shownName(), Message: "from " + old.cfg.Name})
+		message := "from " + old.cfg.Name
+		if u.strangeDNS() {
+			message += "; the DNS servers that he knows are of another session"
+		}
+		u.s.g.emit(Event{Time: now, Kind: EventMoved, Line: u.s.info.Name, Uplink: u.trunk.cfg.Name, User: u.shownName(), Message: message})
 		return
 	}
 	if l.forGood {

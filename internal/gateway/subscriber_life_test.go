@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"fmt"
+	"net/netip"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -241,4 +242,52 @@ func TestWhenBusyReplaceAndRenegotiate(t *testing.T) {
 		r.wantEmpty("all have hung up")
 		r.end()
 	})
+}
+
+// Whoever is moved keeps the name servers of the session that he came from. If these
+// are not those of the other one, the operator is told.
+func TestDNSOfOneWhoIsMoved(t *testing.T) {
+	for _, tt := range []struct {
+		name   string
+		change func(*config.Config)
+		want   string
+	}{
+		{"another ISP's", nil, "from office; the DNS servers that he knows are of another session"},
+		{"the configuration's", func(c *config.Config) { c.Lines[0].Shared.DNS = []netip.Addr{netip.MustParseAddr("192.0.2.53")} }, "from office"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				r := newSharedRig(t, func(c *config.Config) {
+					twoSessions(c)
+					if tt.change != nil {
+						tt.change(c)
+					}
+				})
+				fall := func(user string) {
+					r.isp.do(func(now time.Time) { s := r.isp.one(user); s.link.Close(now); s.drain(now) })
+				}
+				r.isp.do(func(time.Time) {
+					other := *r.isp.cfg.IPv4
+					other.DNS = [2]netip.Addr{netip.MustParseAddr("192.0.2.99")}
+					r.isp.cfg.IPv4 = &other
+				})
+				fall("annex@isp")
+				time.Sleep(time.Minute)
+				c := r.login("virtual/1", as("bob", "builder"))
+				if o, a := r.members(); o+a != 1 {
+					t.Fatalf("%d and %d users", o, a)
+				} else if a == 1 { // both have as much room
+					tt.want = strings.Replace(tt.want, "office", "annex", 1)
+					fall("annex@isp")
+				} else {
+					fall("office@isp")
+				}
+				if e := r.wantEventOf("virtual/1", EventMoved, "there is another session"); e.Message != tt.want {
+					t.Errorf("event %+v", e)
+				}
+				c.wantUp("he has noticed nothing")
+				r.end()
+			})
+		})
+	}
 }
