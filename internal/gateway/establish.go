@@ -41,6 +41,7 @@ func (s *session) opened(now time.Time, sess pppoe.Session) {
 		hdr:      s.up.header(d.our, sess.AC, ether.TypeSession),
 		overhead: ether.HeaderLen + ether.VLANTagLen*s.up.vlans.Len() + pppoe.HeaderLen,
 		sid:      sess.SessionID,
+		users:    s.carries(),
 		maxFrame: s.up.carries(sess.MaxPayload) + 2, // and the Protocol field
 	})
 	s.g.emit(Event{Time: now, Kind: EventSessionUp, Line: s.info.Name, Uplink: s.up.cfg.Name, SID: sess.SessionID, MAC: sess.AC.String(), Message: sess.ACName})

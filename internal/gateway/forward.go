@@ -14,7 +14,8 @@ type forward struct {
 	hdr      ether.Header
 	overhead int // octets in front of a PPP frame
 	sid      uint16
-	maxFrame int // of a PPP frame, its Protocol field included
+	users    *carried // where users who share the session are counted; nil in mode relay
+	maxFrame int      // of a PPP frame, its Protocol field included
 }
 
 // upstream writes the PPPoE, VLAN and Ethernet headers in front of the PPP

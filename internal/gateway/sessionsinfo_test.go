@@ -57,8 +57,15 @@ func TestSessionIsSeen(t *testing.T) {
 		r.isp.do(func(time.Time) { r.isp.deny = false })
 		time.Sleep(time.Until(down.NextDial) + time.Second)
 		r.wantEvent(EventTrunkUp, "it was paid")
-		r.login("virtual/1", as("bob", "builder"))
+		c := r.login("virtual/1", as("bob", "builder"))
+		before := r.session("office").Traffic
+		up := packet{src: c.address().String(), dst: host}.bytes()
+		c.send(up)
+		r.isp.want("what a user sends is of the session")
 		s := r.session("office")
+		if s.Traffic.UpFrames != before.UpFrames+1 || s.Traffic.UpOctets != before.UpOctets+uint64(len(up))+2 {
+			t.Errorf("up %+v, and before %+v", s.Traffic, before)
+		}
 		if s.State != SessionUp || s.Dials != 2 || s.InVain != 0 || s.Users != 1 || s.MaxUsers != 7 || s.Failure.Message != "account unpaid" || !s.NextDial.IsZero() {
 			t.Errorf("up: %+v", s)
 		}

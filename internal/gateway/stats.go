@@ -29,16 +29,50 @@ func (st *sessionStats) sentUp(fwd *forward, out []*frame.Buf) {
 	}
 	st.upFrames.Add(uint64(n))
 	st.upOctets.Add(octets)
+	if fwd.users != nil {
+		fwd.users.add(st, uint64(n), octets)
+	}
 	if n < len(out) {
 		st.portDropped.Add(uint64(len(out) - n))
 	}
 }
 
+// carried counts what travels up on a session that users share. Each line's reader
+// adds to it, so it is nowhere near what the port's reader counts in.
+type carried struct {
+	_              [64]byte
+	of             *sessionStats // of the session's own line, which counts for itself
+	frames, octets atomic.Uint64
+	_              [64]byte
+}
+
+func (c *carried) add(from *sessionStats, frames, octets uint64) {
+	if from != c.of {
+		c.frames.Add(frames)
+		c.octets.Add(octets)
+	}
+}
+
+// carries is where users of s are counted; nil for a line of relay.
+func (s *session) carries() *carried {
+	ln, ok := s.line.(*trunkLine)
+	if !ok {
+		return nil
+	}
+	ln.users.of = &s.stats
+	return &ln.users
+}
+
 func (s *session) statistics() SessionStats {
 	full, codel, late := s.out.drops()
 	st := &s.stats
+	upFrames, upOctets := st.upFrames.Load(), st.upOctets.Load()
+	if ln, ok := s.line.(*trunkLine); ok {
+		upFrames += ln.users.frames.Load()
+		upOctets += ln.users.octets.Load()
+	}
 	return SessionStats{
-		UpFrames: st.upFrames.Load(), UpOctets: st.upOctets.Load(),
+		UpFrames: upFrames, UpOctets: upOctets,
 		DownFrames: st.downFrames.Load(), DownOctets: st.downOctets.Load(),
 		QueueFull: full, QueueCoDel: codel,
 		NotOpen: st.notOpen.Load(), DownNotOpen: st.downNotOpen.Load() + late,

@@ -25,6 +25,7 @@ type trunkLine struct {
 	ended  chan struct{}          // the client is done with all that it had, too
 	why    atomic.Pointer[ending] // the end that its client has come to, before he says so; nil if none
 	once   sync.Once
+	users  carried // what users send on it
 }
 
 // trunkQueue is how many control frames may wait in each direction. PPP repeats
