@@ -97,9 +97,19 @@ type Lines struct {
 	FirstFrameTimeout time.Duration // a line that has said nothing by then is closed; 0 is never
 	OnSessionLoss     SessionLoss   // hangup or redial
 	Redial            RelayRedial   // zero unless OnSessionLoss is redial
+	ServiceName       string        // asked for in place of the uplink's; "" is that
+	// ServicesByRealm is the Service-Name for users of a realm, what is behind the last
+	// @ of their name, in lower case.
+	ServicesByRealm map[string]string
+	AccessSpeed     Speed // that the ISP is told of its lines
 
 	// Mode shared; nil in mode relay.
 	Shared *Shared
+}
+
+// Speed is how fast a line is, in kbit/s; 0 is what the line itself knows, if anything.
+type Speed struct {
+	Up, Down int
 }
 
 // TCP is a raw TCP listener: each connection is one line.

@@ -48,14 +48,8 @@ type given map[string]ast.Node
 // mapping decodes a mapping whose keys are those of want. what names it in
 // complaints. Keys that are required are listed after that.
 func (d *decoder) mapping(n ast.Node, what string, want map[string]value, required ...string) given {
-	var values []*ast.MappingValueNode
-	switch n := n.(type) {
-	case *ast.MappingNode:
-		values = n.Values
-	case *ast.MappingValueNode:
-		values = []*ast.MappingValueNode{n}
-	default:
-		d.errorf(n, "%s needs keys and values, not %s", what, describeNode(n))
+	values, ok := d.pairs(n, what)
+	if !ok {
 		return nil
 	}
 	got := make(given, len(values))
@@ -86,6 +80,37 @@ func (d *decoder) mapping(n ast.Node, what string, want map[string]value, requir
 		}
 	}
 	return got
+}
+
+// pairs are the keys and values of a mapping; ok is false if it is none.
+func (d *decoder) pairs(n ast.Node, what string) (values []*ast.MappingValueNode, ok bool) {
+	switch n := n.(type) {
+	case *ast.MappingNode:
+		return n.Values, true
+	case *ast.MappingValueNode:
+		return []*ast.MappingValueNode{n}, true
+	}
+	d.errorf(n, "%s needs keys and values, not %s", what, describeNode(n))
+	return nil, false
+}
+
+// entries decodes a mapping whose keys are the user's to choose, each once.
+func (d *decoder) entries(n ast.Node, what string, use func(key string, at, value ast.Node)) {
+	values, _ := d.pairs(n, what)
+	first := map[string]*token.Position{}
+	for _, kv := range values {
+		key := keyOf(kv)
+		switch was := first[key]; {
+		case was != nil:
+			d.errorAt(start(kv), "%q is given twice, first in line %d", key, was.Line)
+			continue
+		case kv.Value.Type() == ast.NullType:
+			d.errorAt(start(kv), "%q has no value: give it one, or leave the key out", key)
+			continue
+		}
+		first[key] = start(kv)
+		use(key, kv.Key, kv.Value)
+	}
 }
 
 func keyOf(kv *ast.MappingValueNode) string {

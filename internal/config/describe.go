@@ -2,6 +2,8 @@ package config
 
 import (
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 	"text/tabwriter"
 )
@@ -127,6 +129,15 @@ func (l *Lines) relaySentences() []string {
 	s := []string{fmt.Sprintf("each line has a PPPoE session of its own on uplink %s, opened at %s", l.Uplink, when)}
 	if l.FirstFrameTimeout > 0 {
 		s = append(s, fmt.Sprintf("a line without a frame for %s is closed", short(l.FirstFrameTimeout)))
+	}
+	if l.ServiceName != "" {
+		s = append(s, fmt.Sprintf("asks for service %q", l.ServiceName))
+	}
+	for _, realm := range slices.Sorted(maps.Keys(l.ServicesByRealm)) {
+		s = append(s, fmt.Sprintf("users of realm %s: service %q", realm, l.ServicesByRealm[realm]))
+	}
+	if sp := l.AccessSpeed; sp != (Speed{}) {
+		s = append(s, fmt.Sprintf("the ISP is told that lines have %d kbit/s up, %d down (0: what the line says)", sp.Up, sp.Down))
 	}
 	if l.OnSessionLoss == LossRedial {
 		s = append(s, fmt.Sprintf("a line whose session falls is held for %s while it is dialled again, %s after it fell and up to %s apart",

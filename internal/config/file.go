@@ -63,6 +63,11 @@ func (d *decoder) config(cfg *Config, root *ast.MappingNode) {
 	seen.between(cfg)
 }
 
+// maxServiceName bounds a Service-Name. RFC 2516 section 5.1: a PADI "MUST NOT exceed
+// 1484 octets so as to leave sufficient room for a relay agent to add a
+// Relay-Session-Id TAG."
+const maxServiceName = 1024
+
 // uplink decodes one entry of uplinks.
 func (d *decoder) uplink(u *Uplink, n ast.Node) given {
 	return d.mapping(n, "an uplink", map[string]value{
@@ -77,9 +82,7 @@ func (d *decoder) uplink(u *Uplink, n ast.Node) given {
 				}
 			})
 		},
-		// RFC 2516 section 5.1: a PADI "MUST NOT exceed 1484 octets so as to
-		// leave sufficient room for a relay agent to add a Relay-Session-Id TAG."
-		"service_name": d.text(&u.ServiceName, "service_name", 1024),
+		"service_name": d.text(&u.ServiceName, "service_name", maxServiceName),
 		"access_concentrators": func(n ast.Node) {
 			d.list(n, "access_concentrators", func(_ int, n ast.Node) {
 				u.AccessConcentrators = append(u.AccessConcentrators, d.ac(n))
@@ -164,6 +167,7 @@ func (d *decoder) lines(l *Lines, n ast.Node, seen *seen) given {
 		d.relayLoss(&relay, onLoss, keys)
 		l.Uplink, l.Open, l.FirstFrameTimeout = relay.Uplink, relay.Open, relay.FirstFrameTimeout
 		l.OnSessionLoss, l.Redial = relay.OnSessionLoss, relay.Redial
+		l.ServiceName, l.ServicesByRealm, l.AccessSpeed = relay.ServiceName, relay.ServicesByRealm, relay.AccessSpeed
 		if l.TCP != nil && keys["first_frame_timeout"] == nil {
 			l.FirstFrameTimeout = defaultFirstFrameTimeout
 		}

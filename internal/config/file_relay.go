@@ -1,6 +1,7 @@
 package config
 
 import (
+	"strings"
 	"time"
 
 	"github.com/goccy/go-yaml/ast"
@@ -20,6 +21,14 @@ func (d *decoder) relayKeys(l *Lines) map[string]value {
 		"open":   word(d, &l.Open, "open", OpenFirstFrame, OpenConnect),
 		"first_frame_timeout": d.duration(&l.FirstFrameTimeout, "first_frame_timeout",
 			time.Second, 24*time.Hour, true),
+		"service_name":      d.text(&l.ServiceName, "service_name", maxServiceName),
+		"services_by_realm": func(n ast.Node) { d.servicesByRealm(l, n) },
+		"access_speed": func(n ast.Node) {
+			d.mapping(n, "access_speed", map[string]value{
+				"up":   d.integer(&l.AccessSpeed.Up, "up", 1, maxSpeed),
+				"down": d.integer(&l.AccessSpeed.Down, "down", 1, maxSpeed),
+			})
+		},
 		"redial": func(n ast.Node) {
 			r := &l.Redial
 			d.mapping(n, "redial", map[string]value{
@@ -32,6 +41,34 @@ func (d *decoder) relayKeys(l *Lines) map[string]value {
 			}
 		},
 	}
+}
+
+// maxSpeed bounds access_speed, in kbit/s: four octets of TR-101 say it.
+const maxSpeed = 1<<31 - 1
+
+// maxRealm is what a name in PPP has at most: its length is one octet (RFC 1334).
+const maxRealm = 255
+
+// servicesByRealm decodes {realm: service}, whose keys are the user's to choose.
+func (d *decoder) servicesByRealm(l *Lines, n ast.Node) {
+	d.entries(n, "services_by_realm", func(key string, at, n ast.Node) {
+		realm := strings.ToLower(key)
+		_, twice := l.ServicesByRealm[realm]
+		switch {
+		case key == "" || len(key) > maxRealm || strings.ContainsFunc(key, func(r rune) bool { return r == '@' || r <= ' ' || isControl(r) }):
+			d.errorf(at, "services_by_realm: %.80q is no realm: it is what users have behind the @", key)
+			return
+		case twice:
+			d.errorf(at, "services_by_realm: there are two services for %q, which is one realm in capitals and not", realm)
+			return
+		}
+		var service string
+		d.text(&service, "a service", maxServiceName)(n)
+		if l.ServicesByRealm == nil {
+			l.ServicesByRealm = map[string]string{}
+		}
+		l.ServicesByRealm[realm] = service
+	})
 }
 
 // relayLoss is what becomes of a line in mode relay whose session falls.

@@ -115,7 +115,7 @@ func (d *decoder) session(s *Session, n ast.Node) given {
 		"user":          d.user(&s.User),
 		"password_file": d.path(&s.PasswordFile, "password_file"),
 		"auth":          d.auth(&s.Auth),
-		"service_name":  d.text(&s.ServiceName, "service_name", 1024), // see uplink
+		"service_name":  d.text(&s.ServiceName, "service_name", maxServiceName),
 		"max_users":     d.integer(&s.MaxUsers, "max_users", 0, 1_000_000),
 		"nat":           d.boolean(&s.NAT, "nat"),
 		"nat_ports": func(n ast.Node) {

@@ -59,6 +59,7 @@ func TestEveryKey(t *testing.T) {
 		Lines: []Lines{{
 			Name: "virtual", Mode: ModeRelay, Uplink: "isp", Open: OpenConnect, FirstFrameTimeout: 90 * time.Second,
 			OnSessionLoss: LossRedial, Redial: RelayRedial{Min: 2 * time.Second, Max: time.Minute, Timeout: 10 * time.Minute},
+			ServiceName: "silver", ServicesByRealm: map[string]string{"gold.example": "gold", "isp.example": ""}, AccessSpeed: Speed{33600, 56000},
 			TCP: &TCP{
 				Listen: "[::1]:2323", Max: 100, KeepAlive: 0,
 				Allow: []netip.Prefix{netip.MustParsePrefix("192.0.2.0/24"), netip.MustParsePrefix("2001:db8::1/128")},

@@ -15,7 +15,9 @@ const MaxID = 63
 
 // placeholders is what circuit_id and remote_id may say about a line: this
 // machine's name, and what line.Info has.
-func placeholders() []string { return []string{"hostname", "group", "line", "remote", "kind"} }
+func placeholders() []string {
+	return []string{"hostname", "group", "line", "device", "remote", "caller", "kind"}
+}
 
 // part is a piece of a template: text as it is, or the name in a placeholder.
 type part struct {

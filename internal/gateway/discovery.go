@@ -60,15 +60,6 @@ func (s *session) discover(now time.Time) {
 	}
 }
 
-// serviceName is what is asked for: a session that users share may want another
-// service than the other lines of its uplink.
-func (s *session) serviceName() string {
-	if s.trunk != nil && s.trunk.cfg.ServiceName != "" {
-		return s.trunk.cfg.ServiceName
-	}
-	return s.up.cfg.ServiceName
-}
-
 // admitted is the uplink's leave to send one PADI.
 func (s *session) admitted(now time.Time) {
 	d := &s.disc
@@ -86,27 +77,6 @@ func (s *session) admitted(now time.Time) {
 		}
 	}
 	d.padi = nil
-}
-
-// accessLineTags tells the AC which line this is (TR-101), where it is asked to.
-func (s *session) accessLineTags() []pppoe.Tag {
-	cfg := s.up.cfg
-	if cfg.CircuitID == "" && cfg.RemoteID == "" {
-		return nil
-	}
-	id := pppoe.AccessLine{
-		CircuitID: expandID(cfg.CircuitID, s.g.hostname, s.info),
-		RemoteID:  expandID(cfg.RemoteID, s.g.hostname, s.info),
-		// TR-101: the session comes from another kind of line, through an
-		// interworking function.
-		IWF: true,
-	}
-	tag, err := id.Tag()
-	if err != nil {
-		s.g.log.Warn("no access line identification is sent", "line", s.info.Name, "err", err)
-		return nil
-	}
-	return []pppoe.Tag{tag}
 }
 
 func (s *session) discoveryDeadline() time.Time {

@@ -57,6 +57,7 @@ type Gateway struct {
 	openPort func(string, *frame.Pool) (ether.Port, error)
 	journal  *journal
 	shared   *shared
+	services services
 
 	ports     []*port
 	uplinks   []*uplink

@@ -3,8 +3,6 @@ package gateway
 import (
 	"crypto/sha256"
 	"encoding/binary"
-	"strings"
-	"unicode/utf8"
 
 	"tributary/internal/config"
 	"tributary/internal/line"
@@ -42,24 +40,4 @@ func newHostUniq(index uint32, random func([]byte)) (h hostUniq) {
 	binary.BigEndian.PutUint32(h[:], index)
 	random(h[4:])
 	return h
-}
-
-// expandID fills in the template of a TR-101 Agent-Circuit-ID or
-// Agent-Remote-ID, cut to the 63 octets that TR-101 allows, at a whole rune.
-func expandID(template, hostname string, info line.Info) string {
-	s := strings.NewReplacer(
-		"{hostname}", hostname,
-		"{group}", info.Group,
-		"{line}", strings.TrimPrefix(info.Name, info.Group+"/"),
-		"{remote}", info.Remote,
-		"{kind}", info.Kind,
-	).Replace(template)
-	if len(s) <= pppoe.MaxLineID {
-		return s
-	}
-	n := pppoe.MaxLineID
-	for n > 0 && !utf8.RuneStart(s[n]) {
-		n--
-	}
-	return s[:n]
 }

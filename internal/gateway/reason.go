@@ -20,6 +20,7 @@ const (
 	ReasonAdmin       Reason = "admin-hangup"     // the operator
 	ReasonStop        Reason = "shutdown"         // the gateway stops
 	ReasonUplinkDown  Reason = "uplink-down"      // the Ethernet port is gone
+	ReasonService     Reason = "other-service"    // the user's realm has another service: one with that follows
 	ReasonLocalLimits Reason = "no-resources"     // our own bounds were reached
 
 	// Of mode shared, where PPP ends here.
@@ -50,6 +51,7 @@ var reasonCodes = map[Reason]uint16{
 	ReasonAdmin:       1, // administrative disconnect
 	ReasonStop:        1,
 	ReasonUplinkDown:  0,
+	ReasonService:     0,
 	ReasonLocalLimits: 0,
 
 	ReasonTrunkDown:      0,

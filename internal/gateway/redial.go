@@ -44,9 +44,34 @@ func (s *session) holds(reason Reason) bool {
 	return losses[reason] || r.held() && retries[reason]
 }
 
-// lose is what teardown is to a line that is held: the session goes, and nothing
-// is said to the user.
+// lose is what teardown is to a line that is held.
 func (s *session) lose(now time.Time, reason Reason, message string) {
+	r, cfg := &s.redial, &s.group.Redial
+	s.letGo(now, reason, message)
+	if !r.held() {
+		r.lost, r.wait, r.attempts, r.by = ending{reason: reason, message: message}, 0, 0, now.Add(cfg.Timeout)
+	}
+	r.wait = min(max(2*r.wait, cfg.Min), cfg.Max)
+	// Jitter: an ISP that comes back has lost all lines at once.
+	r.at = now.Add(r.wait + time.Duration(s.g.jitter(int64(r.wait)/4+1)))
+	s.message = why(reason, message)
+	s.g.emit(Event{Time: now, Kind: EventHeld, Line: s.info.Name, Uplink: s.up.cfg.Name, User: s.user(), Reason: reason,
+		Message: fmt.Sprintf("dialled again in %v", r.at.Sub(now).Round(time.Millisecond))})
+}
+
+// reopen ends the session for another one that is wanted in its place, at once.
+func (s *session) reopen(now time.Time, message string) {
+	r := &s.redial
+	s.letGo(now, ReasonService, message)
+	if !r.held() {
+		r.lost = ending{reason: ReasonService, message: message}
+	}
+	r.at, s.message = now, why(ReasonService, message)
+	s.g.emit(Event{Time: now, Kind: EventHeld, Line: s.info.Name, Uplink: s.up.cfg.Name, User: s.user(), Reason: ReasonService, Message: message})
+}
+
+// letGo ends the session. Nothing is said to the user.
+func (s *session) letGo(now time.Time, reason Reason, message string) {
 	r, was := &s.redial, s.state
 	if s.snoop != nil {
 		if m := s.snoop.State().ACMagic; m != 0 {
@@ -55,7 +80,7 @@ func (s *session) lose(now time.Time, reason Reason, message string) {
 	}
 	s.state, s.changed = stateHeld, true
 	s.terminator, s.authFailed, s.watch.at = terminator{}, false, time.Time{}
-	s.ended = ending{reason, message}
+	s.ended = ending{reason: reason, message: message}
 	s.parting(s.forward.Swap(nil), reason)
 	s.termAcked = false
 	s.closeDiscovery(now, message)
@@ -66,17 +91,6 @@ func (s *session) lose(now time.Time, reason Reason, message string) {
 		s.up.discovering.Add(-1)
 	}
 	s.ended = ending{}
-
-	cfg := &s.group.Redial
-	if !r.held() {
-		r.lost, r.wait, r.attempts, r.by = ending{reason, message}, 0, 0, now.Add(cfg.Timeout)
-	}
-	r.wait = min(max(2*r.wait, cfg.Min), cfg.Max)
-	// Jitter: an ISP that comes back has lost all lines at once.
-	r.at = now.Add(r.wait + time.Duration(s.g.jitter(int64(r.wait)/4+1)))
-	s.message = why(reason, message)
-	s.g.emit(Event{Time: now, Kind: EventHeld, Line: s.info.Name, Uplink: s.up.cfg.Name, User: s.user(), Reason: reason,
-		Message: fmt.Sprintf("dialled again in %v", r.at.Sub(now).Round(time.Millisecond))})
 }
 
 // why is a reason and the words that came with it.

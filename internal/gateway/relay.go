@@ -104,6 +104,9 @@ func (s *session) relayUser(now time.Time, f []byte) {
 	var ev ppp.SnoopEvents
 	if r.ToAC != nil {
 		ev = s.snoop.FromUser(r.ToAC)
+		if s.otherService(now) {
+			return
+		}
 		s.toAC(r.ToAC)
 	}
 	if r.ToUser != nil {

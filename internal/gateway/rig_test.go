@@ -410,8 +410,9 @@ func (a *fakeAC) sendPPP(sid uint16, f []byte) {
 // answer builds the PADO or PADS to a packet: its Host-Uniq comes back.
 func answer(code pppoe.Code, sid uint16, to received, tags ...pppoe.Tag) []byte {
 	p, _ := pppoe.ParsePacket(to.payload)
+	service, _ := p.Find(pppoe.TagServiceName)
 	out := pppoe.Packet{Code: code, SessionID: sid, Tags: append([]pppoe.Tag{
-		pppoe.StringTag(pppoe.TagServiceName, ""), pppoe.StringTag(pppoe.TagACName, "bras1")}, tags...)}
+		{Type: pppoe.TagServiceName, Data: service}, pppoe.StringTag(pppoe.TagACName, "bras1")}, tags...)}
 	if u, ok := p.Find(pppoe.TagHostUniq); ok {
 		out.Tags = append(out.Tags, pppoe.Tag{Type: pppoe.TagHostUniq, Data: u})
 	}

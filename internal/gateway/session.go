@@ -79,6 +79,7 @@ type session struct {
 	authFailed bool
 	watch      watch
 	redial     redial
+	service    service
 	changed    bool // what API and CLI see is not what is
 	shownPhase ppp.Phase
 	shownUser  string
