@@ -1,6 +1,8 @@
 package gateway
 
 import (
+	"bytes"
+	"encoding/binary"
 	"net/netip"
 	"testing"
 	"testing/synctest"
@@ -172,6 +174,87 @@ func TestWhatStaysOnTheLink(t *testing.T) {
 		r.wantDropped("virtual/1", "malformed", 0)
 		c.wantNothing("nobody is told")
 		r.isp.wantNothing("it stays here")
+		r.end()
+	})
+}
+
+// Of what RFC 1812 section 4.3.2.7 has no error sent about, nobody is told, from
+// whichever side it comes: each of these packets is at its last hop.
+func TestWhatNobodyIsToldOf(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newSharedRig(t, nil)
+		c := r.login("virtual/1", as("bob", "builder"))
+		a := c.address().String()
+		fragment := func(p packet, word uint16) []byte {
+			b := p.bytes()
+			binary.BigEndian.PutUint16(b[6:], word)
+			b[10], b[11] = 0, 0
+			binary.BigEndian.PutUint16(b[10:], ip.Checksum(0, b[:20]))
+			return b
+		}
+		last := func(p packet) packet {
+			p.ttl = 1
+			if p.dst == "" {
+				p.dst = a
+			}
+			if p.src == "" {
+				p.src = host
+			}
+			return p
+		}
+		icmp := func(typ uint8) packet {
+			return last(packet{proto: ip.ProtoICMP, payload: echo(typ, 1, "01234567890123456789")})
+		}
+		for _, tt := range []struct {
+			why   string
+			bytes []byte
+			told  bool
+		}{
+			{"a packet", last(packet{}).bytes(), true},
+			{"an echo request", icmp(8).bytes(), true},
+			{"a first fragment", fragment(last(packet{}), 0x2000), true},
+			{"a later fragment", fragment(last(packet{}), 0x0001), false},
+			{"an ICMP error", icmp(3).bytes(), false},
+			{"an ICMP redirect", icmp(5).bytes(), false},
+			{"an ICMP error of tomorrow", icmp(99).bytes(), false},
+			{"a limited broadcast", last(packet{dst: "255.255.255.255"}).bytes(), false},
+			{"a broadcast to a pool", last(packet{dst: "198.51.100.255"}).bytes(), false},
+			{"a multicast", last(packet{dst: "224.0.0.9"}).bytes(), false},
+			{"a packet from nobody", last(packet{src: "0.0.0.0"}).bytes(), false},
+			{"a packet from network 0", last(packet{src: "0.1.2.3"}).bytes(), false},
+			{"a packet from loopback", last(packet{src: "127.0.0.1"}).bytes(), false},
+			{"a packet from a group", last(packet{src: "239.1.2.3"}).bytes(), false},
+			{"a packet from class E", last(packet{src: "240.1.2.3"}).bytes(), false},
+			{"a packet from everybody", last(packet{src: "255.255.255.255"}).bytes(), false},
+			{"a packet from a neighbour", last(packet{src: "169.254.1.2"}).bytes(), false},
+		} {
+			r.isp.toUsers("", tt.bytes)
+			if tt.told {
+				wantICMP(t, r.isp.want(tt.why+" from the ISP's side"), trunkAddr, host, 11, 0)
+			} else {
+				r.isp.wantNothing(tt.why + " from the ISP's side")
+			}
+			c.wantNothing(tt.why + " has no hop left to the user")
+
+			time.Sleep(time.Second) // the rate of errors is not what this is about
+			if src := tt.bytes[12:16]; !bytes.Equal(src, netip.MustParseAddr(host).AsSlice()) {
+				continue // a user who sends as another is told nothing in any case
+			}
+			up := append([]byte(nil), tt.bytes...)
+			copy(up[12:16], netip.MustParseAddr(a).AsSlice())
+			if bytes.Equal(up[16:20], up[12:16]) {
+				copy(up[16:20], netip.MustParseAddr(host).AsSlice())
+			}
+			up[10], up[11] = 0, 0
+			binary.BigEndian.PutUint16(up[10:], ip.Checksum(0, up[:20]))
+			c.send(up)
+			if tt.told {
+				wantICMP(t, c.want(tt.why+" from the user"), gwAddr, a, 11, 0)
+			} else {
+				c.wantNothing(tt.why + " from the user")
+			}
+			r.isp.wantNothing(tt.why + " has no hop left to the ISP")
+		}
 		r.end()
 	})
 }
