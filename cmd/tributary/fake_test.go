@@ -120,7 +120,7 @@ func newFake() *fakeGateway {
 		Failure: &gateway.SessionFailure{Time: now.Add(-61 * time.Minute), Reason: gateway.ReasonPADT, Message: "maintenance" + evil},
 		Address: "203.0.113.10", DNS: []string{"203.0.113.53"}, MTU: 1492, SessionID: 815, ACName: "bras1", ACMAC: "02:00:5e:00:00:01",
 		Users: 3, MaxUsers: 126, Dropped: map[string]uint64{"no_user": 5, "too_big": 0},
-		NAT: &nat.Stats{Users: 3, Sessions: 40, Mappings: 38, BlocksFree: 123, Blocks: 126, Dropped: map[string]uint64{"no-mapping": 7}},
+		NAT: &nat.Stats{Users: 3, Sessions: 40, Mappings: 38, MappingsTCP: 30, MappingsUDP: 7, MappingsICMP: 1, BlocksFree: 123, BlocksResting: 2, Blocks: 126, Dropped: map[string]uint64{"no-mapping": 7}}, NATLogLost: 5,
 	}, {
 		Name: "spare", Line: "session/spare", Uplink: "isp", State: gateway.SessionWaiting, Since: now.Add(-18 * time.Second), NextDial: now.Add(12 * time.Second),
 		Dials: 9, InVain: 9, Failure: &gateway.SessionFailure{Time: now.Add(-18 * time.Second), Reason: gateway.ReasonAuthFailed, Message: "account unpaid" + evil},

@@ -144,8 +144,12 @@ func (e *env) sessionDetails(s *gateway.SessionInfo) *details {
 		d.section("NAT")
 		d.add("users", fmt.Sprint(n.Users))
 		d.add("sessions", fmt.Sprint(n.Sessions))
-		d.add("ports in use", fmt.Sprint(n.Mappings))
+		d.add("ports in use", fmt.Sprintf("%d (TCP %d, UDP %d, ICMP %d)", n.Mappings, n.MappingsTCP, n.MappingsUDP, n.MappingsICMP))
 		d.add("blocks of ports free", fmt.Sprintf("%d of %d", n.BlocksFree, n.Blocks))
+		d.add("resting", fmt.Sprintf("%d of these are kept for those who had them", n.BlocksResting))
+		if s.NATLogLost > 0 {
+			d.add("log lines lost", fmt.Sprint(s.NATLogLost))
+		}
 		d.reasons("packets dropped by NAT", n.Dropped)
 	}
 	d.reasons("packets from the ISP not forwarded", s.Dropped)

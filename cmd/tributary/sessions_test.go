@@ -38,7 +38,7 @@ func TestSessions(t *testing.T) {
 	_, out, _ = run(t, t.Context(), socket, "sessions", "office")
 	checkTerminal(t, out, 0)
 	wantIn(t, out, "up for 1h00m", "3 times", "1h01m ago, ac-padt: maintenance", "bras1 02:00:5e:00:00:01", "1492", "3/126",
-		"blocks of ports free  123 of 126", "no-mapping", "no user")
+		"blocks of ports free  123 of 126", "(TCP 30, UDP 7, ICMP 1)", "2 of these are kept", "log lines lost        5", "no-mapping", "no user")
 	if strings.Contains(out, "too big") {
 		t.Errorf("what never happened is shown:\n%s", out)
 	}
