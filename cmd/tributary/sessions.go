@@ -157,7 +157,10 @@ func (e *env) sessionDetails(s *gateway.SessionInfo) *details {
 }
 
 func times(n uint64) string {
-	if n == 1 {
+	switch n {
+	case 0:
+		return "never"
+	case 1:
 		return "once"
 	}
 	return fmt.Sprintf("%d times", n)

@@ -43,6 +43,9 @@ func TestSessions(t *testing.T) {
 		t.Errorf("what never happened is shown:\n%s", out)
 	}
 
+	_, out, _ = run(t, t.Context(), socket, "sessions", "session/old") // as it is called among lines
+	wantIn(t, out, "not-used", "never")
+
 	code, out, errs = run(t, t.Context(), socket, "sessions", "none")
 	if code != exitFailed || out != "" || !strings.Contains(errs, "no such session: none") || !strings.Contains(errs, "tributary sessions") {
 		t.Errorf("of no session: exit %d, %q, %q", code, out, errs)

@@ -138,3 +138,32 @@ func TestSessionAndPoolWithIPv6AndNAT(t *testing.T) {
 		r.end()
 	})
 }
+
+// A user who is let in and has to wait is seen with what he waits for.
+func TestWaitingUserIsSeen(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := makeSharedRig(t, func(c *config.Config) { c.Sessions[0].MaxUsers = 1 })
+		r.isp.do(func(time.Time) { r.isp.silent = true })
+		r.begin()
+		bob := r.call("virtual/1", as("bob", "builder"))
+		time.Sleep(5 * time.Second)
+		wait := func(name, message, user, address string) {
+			t.Helper()
+			synctest.Wait()
+			l, ok := r.gw.Line(name)
+			if !ok || l.Mode != "shared" || l.Message != message || l.User != user || l.Address != address {
+				t.Errorf("line %+v, want %s with address %q and message %q", l, user, address, message)
+			}
+		}
+		wait("virtual/1", "no session with the ISP is up", "bob", "")
+		r.isp.do(func(time.Time) { r.isp.silent = false })
+		time.Sleep(30 * time.Second)
+		r.wantEvent(EventTrunkUp, "the ISP is there")
+		bob.wantUp("he has waited long enough")
+		wait("virtual/1", "", "bob", bob.address().String())
+		r.call("virtual/2", as("alice", "wonderland"))
+		time.Sleep(5 * time.Second)
+		wait("virtual/2", "the sessions with the ISP have as many users as they may have", "alice", "")
+		r.end()
+	})
+}
