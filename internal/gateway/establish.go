@@ -87,9 +87,16 @@ func (s *session) reused(now time.Time) {
 // expect makes a session that a PADS names findable before the owner has seen
 // the PADS, and reports whether it did. The port's reader calls it, and only for
 // a session that has asked that AC and is not open.
+//
+// Another session that has the id is over, as in opened; and here already, because
+// what the AC sends behind the PADS is not for its user. He would negotiate anew with
+// it, on the session of the other.
 func (s *session) expect(p *port, k key) bool {
-	if s.expected.Load() != nil || !p.table.insert(k, s) {
+	if s.expected.Load() != nil || p.table.lookup(&k) == s {
 		return false
+	}
+	if old := p.table.claim(k, s); old != nil {
+		go old.owner.post(event{s: old, kind: evReused}) // the port's reader does not wait
 	}
 	s.expected.Store(&k)
 	return true
