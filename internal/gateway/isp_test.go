@@ -247,7 +247,7 @@ func (i *fakeISP) do(f func(now time.Time)) {
 // one is the session that is up, or of the user; nil if there is none.
 func (i *fakeISP) one(user string) *ispSession {
 	for _, s := range i.sessions {
-		if s.up && (user == "" || s.user == user) {
+		if (s.up || s.six != nil) && (user == "" || s.user == user) {
 			return s
 		}
 	}

@@ -326,5 +326,10 @@ func (g *sharedGroup) whyNoTrunk() string {
 	if g.anyUp() != nil {
 		return "the sessions with the ISP have as many users as they may have"
 	}
+	for _, t := range g.trunks {
+		if t.carries(false) {
+			return "no session with the ISP has IPv4"
+		}
+	}
 	return "no session with the ISP is up"
 }

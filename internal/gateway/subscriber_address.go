@@ -13,7 +13,7 @@ import (
 // assign answers the AddressRequest, once there is a session for the user's
 // packets to travel on.
 func (u *subscriber) assign(now time.Time) {
-	if u.trunk == nil && !u.waitForTrunk() {
+	if !u.trunkOf4(now) {
 		return
 	}
 	u.pool = u.group.poolOf(u.user)
@@ -75,20 +75,37 @@ func (u *subscriber) strangeDNS() bool {
 	return u.path.Load() != nil && now != [2]netip.Addr{} && now != u.dnsTold
 }
 
-// waitForTrunk gives the user a trunk, or has him told when there is one.
-func (u *subscriber) waitForTrunk() bool {
-	if u.chooseTrunk() {
-		u.waitNoMore()
-		return true
-	}
-	// One may have come up before anybody knew that it was waited for.
-	u.group.waiting.add(u.s)
-	if !u.chooseTrunk() {
-		u.waits, u.s.message, u.s.changed = true, u.group.whyNoTrunk(), true
+// trunkOf4 gives the user a trunk that carries IPv4, in place perhaps of one that
+// has IPv6 only; or it has him told when there is one.
+func (u *subscriber) trunkOf4(now time.Time) bool {
+	old := u.trunk
+	if !u.waitForTrunk(true) {
 		return false
 	}
-	u.waitNoMore()
+	if old != nil && old != u.trunk {
+		old.leave(u.s)
+		u.refresh6(now)
+	}
 	return true
+}
+
+// waitForTrunk gives the user a trunk, of IPv4 or without v4 of either kind, or has
+// him told when there is one.
+func (u *subscriber) waitForTrunk(v4 bool) bool {
+	found := u.chooseTrunk(v4)
+	if !found {
+		// One may have come up before anybody knew that it was waited for.
+		u.group.waiting.add(u.s)
+		found = u.chooseTrunk(v4)
+	}
+	switch {
+	case !found || u.asked != 0 && !u.trunk.carries(true): // he has IPv6, and waits for IPv4
+		u.group.waiting.add(u.s)
+		u.waits, u.s.message, u.s.changed = true, u.group.whyNoTrunk(), true
+	default:
+		u.waitNoMore()
+	}
+	return found
 }
 
 // waitNoMore has nobody told of a session that is up, or that he waits for one.
@@ -99,21 +116,25 @@ func (u *subscriber) waitNoMore() {
 	}
 }
 
-// chooseTrunk takes the session with the most room of those that are up.
-func (u *subscriber) chooseTrunk() bool {
+// chooseTrunk takes the session with the most room of those that are up, but
+// stays where he is if that is one of them.
+func (u *subscriber) chooseTrunk(v4 bool) bool {
+	if u.trunk != nil && u.trunk.join(u.s, v4) {
+		return true
+	}
 	tried := make(map[*trunk]bool)
 	for {
 		var best *trunk
 		room := 0
 		for _, t := range u.group.trunks {
-			if free := t.free(); !tried[t] && t.state.Load() != nil && free > room {
+			if free := t.free(); !tried[t] && t.carries(v4) && free > room {
 				best, room = t, free
 			}
 		}
 		if best == nil {
 			return false
 		}
-		if best.join(u.s) {
+		if best.join(u.s, v4) {
 			u.trunk = best
 			return true
 		}
@@ -220,7 +241,7 @@ func (u *subscriber) trunkDown(now time.Time, l trunkLoss) {
 	if old != l.trunk {
 		return
 	}
-	if u.group.cfg.OnSessionLoss == config.LossMove && u.chooseTrunk() {
+	if u.group.cfg.OnSessionLoss == config.LossMove && u.chooseTrunk(u.addr.IsValid()) {
 		if u.trunk == old {
 			return // it has come up meanwhile
 		}

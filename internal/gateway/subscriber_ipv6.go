@@ -106,7 +106,7 @@ func (u *subscriber) refresh6(now time.Time) {
 		return
 	}
 	var up *trunkState6
-	if u.trunk != nil || u.waitForTrunk() {
+	if u.trunk != nil || u.waitForTrunk(false) {
 		up = u.trunk.state6.Load()
 	}
 	var holds *grant

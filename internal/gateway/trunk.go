@@ -169,6 +169,7 @@ func (t *trunk) client(ln *trunkLine) {
 	timer := time.NewTimer(time.Hour)
 	defer timer.Stop()
 	mtu := 0
+	had4 := false        // an ISP may give IPv6 only, and users live with it
 	var lostAt time.Time // when users are told that it does not come up again
 	drain := func(now time.Time) {
 		for out, ok := link.Next(); ok; out, ok = link.Next() {
@@ -183,13 +184,22 @@ func (t *trunk) client(ln *trunkLine) {
 				ln.because(out.Reason, out.Message)
 			case ppp.NetworkUp:
 				t.networkUp(now, ln, out, mtu)
-				lostAt = time.Time{}
+				had4, lostAt = true, time.Time{}
 			case ppp.NetworkDown:
 				t.networkDown(now)
 				lostAt = now.Add(trunkGrace)
 			case ppp.IPv6Up:
 				six.up(now, out, mtu)
+				if six.host != nil && !had4 {
+					t.worked.Store(true)
+					t.status.networkUp(now)
+					lostAt = time.Time{}
+				}
 			case ppp.IPv6Down:
+				if six.host != nil && !had4 {
+					t.status.networkDown(now)
+					lostAt = now.Add(trunkGrace)
+				}
 				six.down()
 			case ppp.Finished:
 				if !t.g.stopping.Load() { // else it is we who end it
@@ -316,12 +326,20 @@ func (t *trunk) tellMembers(forGood bool) {
 	}
 }
 
+// up reports whether packets may pass: IPv4's, or without v4 those of either kind.
+func (t *trunk) carries(v4 bool) bool {
+	return t.state.Load() != nil || !v4 && t.state6.Load() != nil
+}
+
 // join counts s among the users, and reports whether it could: the trunk is up
 // and has room.
-func (t *trunk) join(s *session) bool {
+func (t *trunk) join(s *session, v4 bool) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if t.state.Load() == nil || t.room() <= 0 {
+	if _, is := t.members[s]; is {
+		return t.carries(v4)
+	}
+	if !t.carries(v4) || t.room() <= 0 {
 		return false
 	}
 	t.members[s] = nat.User{}
@@ -342,7 +360,7 @@ func (t *trunk) leave(s *session) {
 
 // wake tells as many of those who wait as there is room for.
 func (t *trunk) wake() {
-	if t.state.Load() == nil {
+	if !t.carries(false) {
 		return
 	}
 	for range t.free() {

@@ -106,7 +106,9 @@ func (x *trunkIPv6) down() {
 	}
 	x.host.Stop()
 	x.host, x.pd, x.dns = nil, nil, nil
+	x.t.mu.Lock() // who joins from now on finds that it is down
 	x.t.state6.Store(nil)
+	x.t.mu.Unlock()
 	if x.t.delegates != nil {
 		x.delegated(ipv6.Prefix{})
 	}

@@ -274,11 +274,11 @@ func TestSessionIsHeldToWhatPPPoECarries(t *testing.T) {
 func TestNobodyJoinsASessionThatIsDown(t *testing.T) {
 	tr := newTrunk(nil, new(config.Session), nil, "")
 	s := new(session)
-	if tr.join(s) {
+	if tr.join(s, true) || tr.join(s, false) {
 		t.Error("a user joined a session that is not up")
 	}
 	tr.state.Store(new(trunkState))
-	if !tr.join(s) || len(tr.members) != 1 {
+	if !tr.join(s, true) || len(tr.members) != 1 {
 		t.Error("a user could not join")
 	}
 }
