@@ -31,10 +31,14 @@ type Uplink struct {
 	VLANs               []uint16 // outer first; at most two
 	ServiceName         string
 	AccessConcentrators []AC
+	Health              Health
 	OfferWait           time.Duration
 	MAC                 MACMode
-	PADIRate            int // a second, all lines together
-	MaxPayload          int // 1492 to 1500
+	MACPool             int           // addresses of MACPooled
+	PADIRate            int           // a second, all lines together
+	PADIInterval        time.Duration // between two PADIs from one of our addresses, at least; 0 is none
+	MaxDiscovering      int           // searches at once; 0 has no bound
+	MaxPayload          int           // 1492 to 1500
 	CircuitID           string
 	RemoteID            string
 	Discovery           Discovery
@@ -54,8 +58,16 @@ type Echo struct {
 
 // AC names one access concentrator, by its AC-Name or by its address.
 type AC struct {
-	Name string
-	MAC  pppoe.MAC // zero if Name is given
+	Name     string
+	MAC      pppoe.MAC // zero if Name is given
+	Priority int       // the least is asked first; equal ones share; 0 is its place in the list, from 1
+	Weight   int       // its share among those of its priority; 0 is 1
+}
+
+// Health says when an access concentrator that fails is left alone, and for how long.
+type Health struct {
+	Failures int           // in a row, of different lines; 0 is never
+	Min, Max time.Duration // Min at first, twice as long each time, at most Max
 }
 
 // MACMode says which source addresses our PPPoE sessions have.
@@ -64,6 +76,7 @@ type MACMode string
 const (
 	MACInterface MACMode = "interface"
 	MACPerLine   MACMode = "per-line"
+	MACPooled    MACMode = "pool" // Uplink.MACPool addresses, which lines share
 )
 
 // Mode is what becomes of the lines of a group.
@@ -97,6 +110,7 @@ type Lines struct {
 	FirstFrameTimeout time.Duration // a line that has said nothing by then is closed; 0 is never
 	OnSessionLoss     SessionLoss   // hangup or redial
 	Redial            RelayRedial   // zero unless OnSessionLoss is redial
+	ClampMSS          bool          // the MSS of TCP is held to what the session carries
 	ServiceName       string        // asked for in place of the uplink's; "" is that
 	// ServicesByRealm is the Service-Name for users of a realm, what is behind the last
 	// @ of their name, in lower case.

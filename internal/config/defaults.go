@@ -30,8 +30,10 @@ func NewUplink(name, iface string) Uplink {
 		// Long enough for every AC on a LAN to answer, too short for a
 		// user to notice.
 		OfferWait: 100 * time.Millisecond,
-		MAC:       MACInterface,
-		PADIRate:  500,
+		// One refusal may be about the line that got it. Three in a row are not.
+		Health:   Health{Failures: 3, Min: 5 * time.Second, Max: 5 * time.Minute},
+		MAC:      MACInterface,
+		PADIRate: 500,
 		// RFC 2516 section 7: "The Maximum-Receive-Unit (MRU) option MUST NOT
 		// be negotiated to a larger size than 1492."
 		MaxPayload: 1492,

@@ -60,37 +60,41 @@ func (u *Uplink) sentences() []string {
 	case 2:
 		where += fmt.Sprintf(", VLAN %d inside VLAN %d", u.VLANs[1], u.VLANs[0])
 	}
-	if u.MAC == MACPerLine {
+	switch u.MAC {
+	case MACPerLine:
 		where += ", each line with its own MAC address"
-	} else {
+	case MACPooled:
+		where += fmt.Sprintf(", lines spread over %d MAC addresses", u.MACPool)
+	default:
 		where += ", with its MAC address"
 	}
 	service := "any service"
 	if u.ServiceName != "" {
 		service = fmt.Sprintf("service %q", u.ServiceName)
 	}
-	acs := "any access concentrator"
-	if len(u.AccessConcentrators) > 0 {
-		var names []string
-		for _, ac := range u.AccessConcentrators {
-			if ac.Name != "" {
-				names = append(names, fmt.Sprintf("%q", ac.Name))
-			} else {
-				names = append(names, ac.MAC.String())
-			}
-		}
-		acs = "access concentrator " + strings.Join(names, ", else ")
-	}
 	s := []string{
 		where,
-		fmt.Sprintf("asks for %s of %s, collects offers for %s, gives up after %s", service, acs, u.OfferWait, short(u.Discovery.Timeout)),
-		fmt.Sprintf("at most %d PADIs a second, PPP payloads of at most %d octets", u.PADIRate, u.MaxPayload),
+		fmt.Sprintf("asks for %s of %s, collects offers for %s, gives up after %s", service, u.acWords(), u.OfferWait, short(u.Discovery.Timeout)),
+		u.healthWords(),
+		u.limits() + fmt.Sprintf(", PPP payloads of at most %d octets", u.MaxPayload),
 	}
 	if u.CircuitID != "" || u.RemoteID != "" {
 		s = append(s, fmt.Sprintf("tells the ISP circuit id %q, remote id %q", u.CircuitID, u.RemoteID))
 	}
 	if u.Echo.Interval > 0 {
 		s = append(s, fmt.Sprintf("asks a silent access concentrator after %s, and ends the session after %d without an answer", short(u.Echo.Interval), u.Echo.Failures))
+	}
+	return s
+}
+
+// limits is what holds the uplink's lines back when many look for a session.
+func (u *Uplink) limits() string {
+	s := fmt.Sprintf("at most %d PADIs a second", u.PADIRate)
+	if u.PADIInterval > 0 {
+		s += fmt.Sprintf(" and one in %s from one address", short(u.PADIInterval))
+	}
+	if u.MaxDiscovering > 0 {
+		s += fmt.Sprintf(", %d searches at once", u.MaxDiscovering)
 	}
 	return s
 }
@@ -142,6 +146,9 @@ func (l *Lines) relaySentences() []string {
 	if l.OnSessionLoss == LossRedial {
 		s = append(s, fmt.Sprintf("a line whose session falls is held for %s while it is dialled again, %s after it fell and up to %s apart",
 			short(l.Redial.Timeout), short(l.Redial.Min), short(l.Redial.Max)))
+	}
+	if l.ClampMSS {
+		s = append(s, "the MSS of TCP connections is lowered to what the session carries")
 	}
 	return s
 }

@@ -19,6 +19,7 @@ func (d *decoder) config(cfg *Config, root *ast.MappingNode) {
 				u := NewUplink("", "")
 				keys := d.uplink(&u, n)
 				seen.name(kindUplink, u.Name, keys["name"])
+				seen.uplinks = append(seen.uplinks, uplinkAt{&u, keys})
 				cfg.Uplinks = append(cfg.Uplinks, u)
 			}) {
 				d.errorf(n, "uplinks needs at least one uplink")
@@ -85,15 +86,18 @@ func (d *decoder) uplink(u *Uplink, n ast.Node) given {
 		"service_name": d.text(&u.ServiceName, "service_name", maxServiceName),
 		"access_concentrators": func(n ast.Node) {
 			d.list(n, "access_concentrators", func(_ int, n ast.Node) {
-				u.AccessConcentrators = append(u.AccessConcentrators, d.ac(n))
+				u.AccessConcentrators = append(u.AccessConcentrators, d.ac(n, len(u.AccessConcentrators)+1))
 			})
 		},
-		"offer_wait":  d.duration(&u.OfferWait, "offer_wait", 0, 10*time.Second, true),
-		"mac":         word(d, &u.MAC, "mac", MACInterface, MACPerLine),
-		"padi_rate":   d.integer(&u.PADIRate, "padi_rate", 1, 1_000_000),
-		"max_payload": d.integer(&u.MaxPayload, "max_payload", 1492, 1500),
-		"circuit_id":  d.template(&u.CircuitID, "circuit_id"),
-		"remote_id":   d.template(&u.RemoteID, "remote_id"),
+		"health":          func(n ast.Node) { d.health(&u.Health, n) },
+		"offer_wait":      d.duration(&u.OfferWait, "offer_wait", 0, 10*time.Second, true),
+		"mac":             func(n ast.Node) { d.macMode(u, n) },
+		"padi_rate":       d.integer(&u.PADIRate, "padi_rate", 1, 1_000_000),
+		"padi_interval":   d.duration(&u.PADIInterval, "padi_interval", time.Millisecond, time.Minute, true),
+		"max_discovering": d.integer(&u.MaxDiscovering, "max_discovering", 0, 1_000_000),
+		"max_payload":     d.integer(&u.MaxPayload, "max_payload", 1492, 1500),
+		"circuit_id":      d.template(&u.CircuitID, "circuit_id"),
+		"remote_id":       d.template(&u.RemoteID, "remote_id"),
 		"discovery": func(n ast.Node) {
 			d.mapping(n, "discovery", map[string]value{
 				"timeout": d.duration(&u.Discovery.Timeout, "timeout", time.Second, time.Hour, false),
@@ -108,23 +112,24 @@ func (d *decoder) uplink(u *Uplink, n ast.Node) given {
 	}, "name", "interface")
 }
 
-// ac decodes one access concentrator: {name: ...} or {mac: ...}.
-func (d *decoder) ac(n ast.Node) (ac AC) {
-	keys := d.mapping(n, "an access concentrator", map[string]value{
-		"name": func(n ast.Node) {
-			d.text(&ac.Name, "name", 1024)(n)
-			if ac.Name == "" {
-				d.errorf(n, "name is an AC-Name, as an access concentrator gives it in its offer")
-			}
-		},
-		"mac": d.mac(&ac.MAC),
-	})
-	_, byName := keys["name"]
-	_, byMAC := keys["mac"]
-	if keys != nil && byName == byMAC {
-		d.errorf(n, "an access concentrator is {name: ...} or {mac: ...}, one of the two")
+// maxMACPool is how many addresses one uplink may have. More would spread lines no
+// better: an access concentrator that bears 4,096 stations bears per-line.
+const maxMACPool = 4096
+
+// macMode decodes mac: interface, per-line or {pool: N}.
+func (d *decoder) macMode(u *Uplink, n ast.Node) {
+	switch n.(type) {
+	case *ast.MappingNode, *ast.MappingValueNode:
+	default:
+		word(d, &u.MAC, "mac", MACInterface, MACPerLine)(n)
+		return
 	}
-	return ac
+	d.mapping(n, "mac", map[string]value{
+		"pool": func(n ast.Node) {
+			d.integer(&u.MACPool, "pool", 1, maxMACPool)(n)
+			u.MAC = MACPooled
+		},
+	}, "pool")
 }
 
 // lines decodes one entry of lines.
@@ -166,7 +171,7 @@ func (d *decoder) lines(l *Lines, n ast.Node, seen *seen) given {
 		}
 		d.relayLoss(&relay, onLoss, keys)
 		l.Uplink, l.Open, l.FirstFrameTimeout = relay.Uplink, relay.Open, relay.FirstFrameTimeout
-		l.OnSessionLoss, l.Redial = relay.OnSessionLoss, relay.Redial
+		l.OnSessionLoss, l.Redial, l.ClampMSS = relay.OnSessionLoss, relay.Redial, relay.ClampMSS
 		l.ServiceName, l.ServicesByRealm, l.AccessSpeed = relay.ServiceName, relay.ServicesByRealm, relay.AccessSpeed
 		if l.TCP != nil && keys["first_frame_timeout"] == nil {
 			l.FirstFrameTimeout = defaultFirstFrameTimeout

@@ -50,15 +50,17 @@ func TestEveryKey(t *testing.T) {
 	want := &Config{
 		Uplinks: []Uplink{{
 			Name: "isp", Interface: "eth1", VLANs: []uint16{100, 7}, ServiceName: "gold",
-			AccessConcentrators: []AC{{Name: "bras1"}, {MAC: pppoe.MAC{2, 0, 0x5e, 0, 0, 1}}},
-			OfferWait:           250 * time.Millisecond, MAC: MACPerLine, PADIRate: 20, MaxPayload: 1500,
+			AccessConcentrators: []AC{{Name: "bras1", Priority: 5, Weight: 3}, {MAC: pppoe.MAC{2, 0, 0x5e, 0, 0, 1}, Priority: 5, Weight: 1}, {Name: "bras3", Priority: 3, Weight: 1}},
+			Health:              Health{Failures: 2, Min: 10 * time.Second, Max: time.Minute},
+			OfferWait:           250 * time.Millisecond, MAC: MACPooled, MACPool: 16, PADIRate: 20,
+			PADIInterval: 200 * time.Millisecond, MaxDiscovering: 50, MaxPayload: 1500,
 			CircuitID: "{hostname}/{kind}", RemoteID: "",
 			Discovery: Discovery{Timeout: 45 * time.Second},
 			Echo:      Echo{Interval: 0, Failures: 2},
 		}},
 		Lines: []Lines{{
 			Name: "virtual", Mode: ModeRelay, Uplink: "isp", Open: OpenConnect, FirstFrameTimeout: 90 * time.Second,
-			OnSessionLoss: LossRedial, Redial: RelayRedial{Min: 2 * time.Second, Max: time.Minute, Timeout: 10 * time.Minute},
+			OnSessionLoss: LossRedial, Redial: RelayRedial{Min: 2 * time.Second, Max: time.Minute, Timeout: 10 * time.Minute}, ClampMSS: true,
 			ServiceName: "silver", ServicesByRealm: map[string]string{"gold.example": "gold", "isp.example": ""}, AccessSpeed: Speed{33600, 56000},
 			TCP: &TCP{
 				Listen: "[::1]:2323", Max: 100, KeepAlive: 0,
