@@ -3,7 +3,6 @@ package gateway
 import (
 	"time"
 
-	"tributary/internal/config"
 	"tributary/internal/ether"
 	"tributary/pppoe"
 )
@@ -14,14 +13,28 @@ type discovery struct {
 	client *pppoe.Client
 	uniq   hostUniq
 	our    pppoe.MAC
-	member bool // the port receives for our on this session's behalf
+	member bool // the port receives for our on this session's behalf, or is about to
+	joins  bool // it is about to
 	key    key  // of the open session
 	keyed  bool // key is in the table and in the journal
 	unsent bool // its PADT could not be sent
 
-	// PADIs wait for the uplink's allowance.
-	admitted bool   // the next PADI has leave to go
-	padi     []byte // a repetition that has none yet
+	// What becomes of it is what the uplink knows of ACs.
+	who       searcher
+	padiAt    time.Time   // the last PADI
+	asked     pppoe.MAC   // the AC of the last PADR
+	askedAt   time.Time   // its first PADR
+	refusedBy string      // the AC that refused last, by name
+	refused   []pppoe.MAC // all that have
+	service   bool        // that was for the service that is asked for
+	left      []pppoe.MAC // ACs that are left alone, and offered
+	granted   bool        // it has come to a session
+	spoken    bool        // a frame has gone out on that
+	heard     bool        // and one has come in
+
+	// PADIs wait for the uplink's leave.
+	admitted bool   // the next one has it
+	padi     []byte // a repetition that has not
 }
 
 // discover opens the search for an AC.
@@ -32,30 +45,51 @@ func (s *session) discover(now time.Time) {
 		s.teardown(now, ReasonUplinkDown, "the interface "+s.up.port.name+" is down")
 		return
 	}
-	d, cfg := &s.disc, s.up.cfg
-	d.our = s.up.sourceMAC(s.info)
-	if cfg.MAC == config.MACPerLine {
-		if err := s.up.port.addMAC(d.our); err != nil {
-			s.teardown(now, ReasonLocalLimits, err.Error())
-			return
-		}
-		d.member = true
+	s.g.emit(Event{Time: now, Kind: EventDiscovering, Line: s.info.Name, Uplink: s.up.cfg.Name})
+	d := &s.disc
+	d.our, d.member = s.up.sourceMAC(s.info)
+	if d.member && !s.up.port.members.join(d.our, s) {
+		d.joins = true
+		return
 	}
+	s.search(now)
+}
+
+// joined says that the port receives for our address now, or why it cannot.
+func (s *session) joined(now time.Time, ev event) {
+	if !s.disc.joins {
+		return
+	}
+	s.disc.joins = false
+	if err, _ := ev.aux.(error); err != nil {
+		s.teardown(now, ReasonLocalLimits, err.Error())
+		return
+	}
+	s.search(now)
+}
+
+// search asks for leave to send the first PADI. The client begins with it, and so
+// does the time that it has.
+func (s *session) search(now time.Time) {
+	d, cfg := &s.disc, s.up.cfg
 	d.uniq = newHostUniq(s.g.uniqs.Add(1), s.g.random)
+	d.who = s.up.acs.begin(s.info.Name)
+	d.asked, d.refusedBy, d.service, d.left, d.refused = pppoe.MAC{}, "", false, nil, nil
+	d.granted, d.spoken, d.heard = false, false, false
 	d.client = pppoe.NewClient(pppoe.ClientConfig{
 		ServiceName: s.serviceName(),
 		HostUniq:    d.uniq[:],
 		Extra:       s.accessLineTags(),
 		MaxPayload:  s.up.maxPayload,
-		Prefer:      s.up.prefer,
+		Prefer:      s.up.acs.prefer,
+		Rank:        s.rank,
 		OfferWait:   cfg.OfferWait,
 		Timeout:     cfg.Discovery.Timeout,
 		Random:      s.g.jitter,
 	})
 	s.g.searches.Add(1)
 	s.up.port.pending.add(d.uniq, s, d.our, s.up.vlans)
-	s.g.emit(Event{Time: now, Kind: EventDiscovering, Line: s.info.Name, Uplink: cfg.Name})
-	if s.up.gate.enter(now, s) {
+	if s.up.gate.enter(now, s, d.our) {
 		s.admitted(now)
 	}
 }
@@ -63,20 +97,20 @@ func (s *session) discover(now time.Time) {
 // admitted is the uplink's leave to send one PADI.
 func (s *session) admitted(now time.Time) {
 	d := &s.disc
-	if d.client == nil {
-		return
+	if d.client == nil || !s.up.gate.admits(s) {
+		return // it came too late
 	}
-	switch d.client.State() {
-	case pppoe.ClientIdle:
+	switch {
+	case d.client.State() == pppoe.ClientIdle:
 		d.admitted = true
 		d.client.Start(now)
 		s.drainDiscovery(now)
-	case pppoe.ClientSoliciting:
-		if d.padi != nil {
-			s.sendDiscovery(pppoe.Send{Dst: pppoe.Broadcast, Code: pppoe.PADI, Packet: d.padi})
-		}
+	case d.padi != nil:
+		d.client.Release(now)
+		s.sendDiscovery(pppoe.Send{Dst: pppoe.Broadcast, Code: pppoe.PADI, Packet: d.padi})
+		d.padi = nil
 	}
-	d.padi = nil
+	s.up.gate.leave(s) // unless it was sent
 }
 
 func (s *session) discoveryDeadline() time.Time {
@@ -104,12 +138,14 @@ func (s *session) discoveryInput(now time.Time, ev event) {
 		return
 	}
 	packet := ev.buf.Bytes()
+	d.service = false
 	if h, _, err := pppoe.ParseHeader(packet); err == nil {
 		switch h.Code {
 		case pppoe.PADO:
 			s.up.sent.pado.Add(1)
 		case pppoe.PADS:
 			s.up.sent.pads.Add(1)
+			d.service = namesService(packet)
 			if s.state == stateEnding {
 				s.up.sent.late.Add(1)
 			}
@@ -123,12 +159,19 @@ func (s *session) discoveryInput(now time.Time, ev event) {
 
 // closeDiscovery ends what is open at the AC, with the client's PADT.
 func (s *session) closeDiscovery(now time.Time, message string) {
+	if s.up == nil {
+		return // a user of mode shared
+	}
 	d := &s.disc
+	s.up.gate.done(s)
+	d.padi = nil
 	if d.client == nil {
+		s.leavePort()
 		return
 	}
-	s.up.gate.leave(s)
-	d.padi = nil
+	if !d.granted {
+		s.up.acs.over(d.who)
+	}
 	d.client.Close(now, message)
 	s.drainDiscovery(now)
 }
@@ -148,6 +191,8 @@ func (s *session) drainDiscovery(now time.Time) {
 			s.offered(now, out.Offer)
 		case pppoe.ClientRefused:
 			s.refused(now, out)
+		case pppoe.ClientUnanswered:
+			s.unanswered(now, out)
 		case pppoe.ClientOpened:
 			s.opened(now, out.Session)
 		case pppoe.ClientFailed:
@@ -163,11 +208,12 @@ func (s *session) drainDiscovery(now time.Time) {
 }
 
 // sendClient sends a packet of the client's; each PADI only as the uplink's
-// allowance permits. One that must wait is replaced by the next.
+// leave permits. While one waits, the client's clock stands still.
 func (s *session) sendClient(now time.Time, out pppoe.Send) {
 	d := &s.disc
-	if out.Code == pppoe.PADI && !d.admitted && !s.up.gate.enter(now, s) {
+	if out.Code == pppoe.PADI && !d.admitted && !s.up.gate.enter(now, s, d.our) {
 		d.padi = out.Packet
+		d.client.Hold(now)
 		return
 	}
 	if out.Code == pppoe.PADI {
@@ -179,6 +225,7 @@ func (s *session) sendClient(now time.Time, out pppoe.Send) {
 func (s *session) sendDiscovery(out pppoe.Send) {
 	d := &s.disc
 	hdr := s.up.header(d.our, out.Dst, ether.TypeDiscovery)
+	s.noteSent(out)
 	// Before it is out: the answer may be there, and the AC's first frame behind it,
 	// before this returns.
 	switch out.Code {
@@ -191,6 +238,7 @@ func (s *session) sendDiscovery(out pppoe.Send) {
 	c := &s.up.sent
 	switch {
 	case out.Code == pppoe.PADI:
+		s.up.gate.sent(time.Now(), s)
 		c.padi.Add(1)
 	case out.Code == pppoe.PADR:
 		s.up.gate.leave(s) // the offers it wanted have come
@@ -205,38 +253,6 @@ func (s *session) sendDiscovery(out pppoe.Send) {
 	}
 }
 
-func (s *session) offered(now time.Time, o pppoe.Offer) {
-	s.up.noteAC(now, o.AC, func(ac *ACInfo) {
-		ac.Name, ac.Services = o.ACName, o.Services
-		ac.Offers++
-	})
-}
-
-func (s *session) refused(now time.Time, r pppoe.ClientRefused) {
-	s.message, s.changed = r.Message, true
-	s.up.sent.refused.Add(1)
-	s.up.noteAC(now, r.AC, func(ac *ACInfo) {
-		ac.Refusals++
-		ac.Message = r.Message
-	})
-	s.g.log.Warn("the AC refuses", "line", s.info.Name, "uplink", s.up.cfg.Name, "ac", r.ACName, "mac", r.AC, "packet", r.Code, "message", r.Message)
-}
-
-func (s *session) discoveryFailed(now time.Time, f pppoe.ClientFailed) {
-	reason := ReasonNoAC
-	if f.Reason == pppoe.FailRefused || f.Reason == pppoe.FailNotAcceptable {
-		reason = ReasonRefused
-	}
-	if reason == ReasonNoAC {
-		s.up.sent.timedOut.Add(1)
-	}
-	message := f.Message
-	if message == "" {
-		message = failWords[f.Reason]
-	}
-	s.teardown(now, reason, message)
-}
-
 // closedByAC is the AC's PADT. If PPP had agreed on an end before, that is why.
 func (s *session) closedByAC(now time.Time, c pppoe.ClientClosed) {
 	if s.terminator.reason != "" {
@@ -244,14 +260,6 @@ func (s *session) closedByAC(now time.Time, c pppoe.ClientClosed) {
 		return
 	}
 	s.teardown(now, ReasonPADT, c.Message)
-}
-
-// failWords is what the operator is told when no AC said anything itself.
-var failWords = map[pppoe.FailReason]string{
-	pppoe.FailNoOffer:       "no access concentrator answered a PADI; check the interface, its VLANs and the cable",
-	pppoe.FailNotAcceptable: "access concentrators answered, but none that the configuration asks for (service_name, access_concentrators)",
-	pppoe.FailNoSession:     "an access concentrator offered, and then did not answer the PADR",
-	pppoe.FailConfig:        "service_name is too long for a PADI",
 }
 
 // discoveryDone lets go of everything the search held.
@@ -262,11 +270,17 @@ func (s *session) discoveryDone() {
 	}
 	d.client = nil
 	s.unexpect()
-	s.up.gate.leave(s)
+	s.up.gate.done(s)
 	s.up.port.pending.remove(d.uniq)
-	if d.member {
-		d.member = false
-		s.up.port.delMAC(d.our)
-	}
+	s.leavePort()
 	s.g.searches.Add(-1)
+}
+
+// leavePort gives back the address of a session that is over.
+func (s *session) leavePort() {
+	d := &s.disc
+	if d.member {
+		d.member, d.joins = false, false
+		s.up.port.members.leave(d.our, s)
+	}
 }

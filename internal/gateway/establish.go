@@ -15,6 +15,7 @@ func (s *session) opened(now time.Time, sess pppoe.Session) {
 		return
 	}
 	s.up.discovering.Add(-1)
+	s.up.gate.done(s)
 	s.up.port.pending.settle(d.uniq)
 	d.key = key{vlans: s.up.vlans, ac: sess.AC, our: d.our, sid: sess.SessionID}
 	if old := s.up.port.table.claim(d.key, s); old != nil {
@@ -32,10 +33,7 @@ func (s *session) opened(now time.Time, sess pppoe.Session) {
 	s.g.journal.opened(s.journalEntry())
 	s.up.sent.opened.Add(1)
 	s.up.sessions.Add(1)
-	s.up.noteAC(now, sess.AC, func(ac *ACInfo) {
-		ac.Name = sess.ACName
-		ac.Sessions++
-	})
+	s.granted(now)
 	s.forward.Store(&forward{
 		port:     s.up.port.ether(),
 		hdr:      s.up.header(d.our, sess.AC, ether.TypeSession),
@@ -63,7 +61,7 @@ func (s *session) sessionDown(now time.Time) {
 		}
 	}
 	s.up.sessions.Add(-1)
-	s.up.noteAC(now, s.session.AC, func(ac *ACInfo) { ac.Sessions-- })
+	s.ungranted(now)
 	s.g.emit(Event{Time: now, Kind: EventSessionDown, Line: s.info.Name, Uplink: s.up.cfg.Name, SID: s.session.SessionID,
 		MAC: s.session.AC.String(), User: s.user(), Reason: s.ended.reason, Message: s.ended.message})
 }
@@ -80,6 +78,7 @@ func (s *session) reused(now time.Time) {
 		return
 	}
 	s.disc.keyed = false
+	s.disc.heard = true // it has forgotten one session, and serves others
 	s.discoveryDone()
 	s.teardown(now, ReasonPADT, "the AC gave the session's id to another line")
 }

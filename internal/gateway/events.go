@@ -7,24 +7,26 @@ import (
 
 // Kinds of Event.
 const (
-	EventLineUp      = "line-up"      // a line came up, nothing has been heard yet
-	EventDiscovering = "discovering"  // PPPoE discovery begins
-	EventSessionUp   = "session-up"   // PADS: the line has its PPPoE session
-	EventNetworkUp   = "network-up"   // IPCP opened, seen in passing; mode shared: a user has an address, which is the message
-	EventNetworkDown = "network-down" // mode shared: the user has that address no longer, or no way to use it
-	EventAuthFailed  = "auth-failed"  // the ISP refused the user's credentials
-	EventSessionDown = "session-down" // the PPPoE session ended
-	EventHeld        = "session-held" // its line is held, and the session dialled again
-	EventLineDown    = "line-down"    // the line is gone
-	EventUplinkDown  = "uplink-down"  // the port failed
-	EventUplinkUp    = "uplink-up"    // the port works again
-	EventOrphan      = "orphan-padt"  // a session left over from before was ended
-	EventTrunkUp     = "shared-up"    // a session that users share has its address
-	EventTrunkDown   = "shared-down"  // and lost it
-	EventPrefix      = "prefix"       // the ISP has delegated an IPv6 prefix, another one than before
-	EventPrefixLost  = "prefix-lost"  // and it holds no longer
-	EventMoved       = "user-moved"   // a user's packets travel on another session now
-	EventNoAddress   = "no-address"   // a user could not be given an address
+	EventLineUp      = "line-up"       // a line came up, nothing has been heard yet
+	EventDiscovering = "discovering"   // PPPoE discovery begins
+	EventSessionUp   = "session-up"    // PADS: the line has its PPPoE session
+	EventNetworkUp   = "network-up"    // IPCP opened, seen in passing; mode shared: a user has an address, which is the message
+	EventNetworkDown = "network-down"  // mode shared: the user has that address no longer, or no way to use it
+	EventAuthFailed  = "auth-failed"   // the ISP refused the user's credentials
+	EventSessionDown = "session-down"  // the PPPoE session ended
+	EventHeld        = "session-held"  // its line is held, and the session dialled again
+	EventLineDown    = "line-down"     // the line is gone
+	EventUplinkDown  = "uplink-down"   // the port failed
+	EventUplinkUp    = "uplink-up"     // the port works again
+	EventOrphan      = "orphan-padt"   // a session left over from before was ended
+	EventACLeft      = "ac-left-alone" // an AC fails, and is left alone for a while; why is the message
+	EventACBack      = "ac-back"       // it serves again
+	EventTrunkUp     = "shared-up"     // a session that users share has its address
+	EventTrunkDown   = "shared-down"   // and lost it
+	EventPrefix      = "prefix"        // the ISP has delegated an IPv6 prefix, another one than before
+	EventPrefixLost  = "prefix-lost"   // and it holds no longer
+	EventMoved       = "user-moved"    // a user's packets travel on another session now
+	EventNoAddress   = "no-address"    // a user could not be given an address
 )
 
 // hub hands each event to every subscriber. A slow subscriber loses events and

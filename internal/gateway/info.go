@@ -69,22 +69,11 @@ type UplinkInfo struct {
 	VLANs       []uint16          `json:"vlans"`
 	Sessions    int               `json:"sessions"`
 	Discovering int               `json:"discovering"`
-	ACs         []ACInfo          `json:"acs"`
+	ACs         []ACInfo          `json:"acs" doc:"Those that have answered, the one that is asked first in front"`
+	SetUp       SetUpInfo         `json:"setup" doc:"From the begin of a search, its wait for a PADI's turn included, to its PADS"`
 	Discovery   map[string]uint64 `json:"discovery" doc:"Counters by packet and outcome: padi_sent, pado_received, ..."`
 	Dropped     map[string]uint64 `json:"dropped" doc:"Frames not delivered, by reason"`
 	Port        ether.Counters    `json:"port"`
-}
-
-// ACInfo is one access concentrator that has answered on an uplink.
-type ACInfo struct {
-	Name     string    `json:"name"`
-	MAC      string    `json:"mac"`
-	Services []string  `json:"services"`
-	Sessions int       `json:"sessions"`
-	Offers   uint64    `json:"offers"`
-	Refusals uint64    `json:"refusals"`
-	Message  string    `json:"message" doc:"Text of its last error tag"`
-	LastSeen time.Time `json:"last_seen"`
 }
 
 // Event is one thing that happened, for events -f and the log.

@@ -85,6 +85,7 @@ func (s *session) relayOpen(now time.Time) {
 	} else {
 		s.handOver(maxMRU)
 	}
+	s.clampTo(s.linkMTU())
 	s.watchLCP(now)
 	held := s.held
 	s.held = nil
@@ -122,7 +123,7 @@ func (s *session) fromAC(now time.Time, b *frame.Buf) {
 		s.stats.downNotOpen.Add(1)
 		return
 	}
-	s.watch.heard = true
+	s.watch.heard, s.disc.heard = true, true
 	f := b.Bytes()
 	if s.echoReply(f) || s.terminatedByAC(now, f) {
 		return
@@ -150,6 +151,7 @@ func (s *session) seen(now time.Time, ev ppp.SnoopEvents) {
 	if ev.Has(ppp.SnoopLCPOpened) {
 		s.terminator, s.termAcked = terminator{}, false
 		s.watchOpen(now)
+		s.clampTo(s.linkMTU())
 	}
 	if ev.Has(ppp.SnoopLCPClosed) {
 		s.watchLCP(now)
@@ -217,6 +219,7 @@ func (s *session) toAC(f []byte) {
 		s.stats.tooBig.Add(1)
 		return
 	}
+	s.disc.spoken = true
 	s.stats.sentUp(fwd, []*frame.Buf{b})
 }
 

@@ -1,11 +1,10 @@
 package gateway
 
 import (
-	"cmp"
 	"fmt"
 	"log/slog"
 	"slices"
-	"sync"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -20,61 +19,47 @@ type uplink struct {
 	port  *port
 	vlans ether.VLANs
 	gate  *gate
+	macs  macPool
 
 	room        int // octets of PPP payload that the port carries
 	maxPayload  int // asked of the AC: 1492, or more by RFC 4638
-	prefer      []pppoe.Preference
 	sessions    atomic.Int64
 	discovering atomic.Int64
 	sent        discoveryCounters
-
-	mu  sync.Mutex
-	acs map[pppoe.MAC]*ACInfo
+	acs         *acTable
 }
 
 // discoveryCounters counts discovery packets and outcomes of one uplink.
 type discoveryCounters struct {
 	padi, pado, padr, pads, padtSent, padtReceived atomic.Uint64
 	opened, refused, timedOut, late                atomic.Uint64
+	unanswered, lost, leftAlone                    atomic.Uint64
+	failed                                         [len(failReasons)]atomic.Uint64
+}
+
+// failReasons are the ends of a search without a session, each with a counter.
+var failReasons = [...]pppoe.FailReason{
+	pppoe.FailNoOffer, pppoe.FailNotAcceptable, pppoe.FailRefused, pppoe.FailLeftAlone, pppoe.FailNoSession, pppoe.FailConfig,
+}
+
+// fail counts the end of a search.
+func (c *discoveryCounters) fail(r pppoe.FailReason) {
+	if i := slices.Index(failReasons[:], r); i >= 0 {
+		c.failed[i].Add(1)
+	}
 }
 
 func (c *discoveryCounters) values() map[string]uint64 {
-	return map[string]uint64{
+	m := map[string]uint64{
 		"padi_sent": c.padi.Load(), "pado_received": c.pado.Load(), "padr_sent": c.padr.Load(),
 		"pads_received": c.pads.Load(), "padt_sent": c.padtSent.Load(), "padt_received": c.padtReceived.Load(),
 		"opened": c.opened.Load(), "refused": c.refused.Load(), "timed_out": c.timedOut.Load(), "late_pads": c.late.Load(),
+		"unanswered": c.unanswered.Load(), "lost": c.lost.Load(), "left_alone": c.leftAlone.Load(),
 	}
-}
-
-// maxACs bounds what a flood of PADOs from invented addresses can make us remember.
-const maxACs = 256
-
-// noteAC remembers what an AC said of itself; change adds to its record.
-func (u *uplink) noteAC(now time.Time, mac pppoe.MAC, change func(*ACInfo)) {
-	u.mu.Lock()
-	defer u.mu.Unlock()
-	ac := u.acs[mac]
-	if ac == nil {
-		if len(u.acs) >= maxACs {
-			u.forgetOldestAC()
-		}
-		ac = &ACInfo{MAC: mac.String()}
-		u.acs[mac] = ac
+	for i, r := range failReasons {
+		m["failed_"+strings.ReplaceAll(string(r), "-", "_")] = c.failed[i].Load()
 	}
-	ac.LastSeen = now
-	change(ac)
-}
-
-// forgetOldestAC makes room, at the cost of an AC without sessions.
-func (u *uplink) forgetOldestAC() {
-	var oldest pppoe.MAC
-	var at time.Time
-	for mac, ac := range u.acs {
-		if ac.Sessions == 0 && (at.IsZero() || ac.LastSeen.Before(at)) {
-			oldest, at = mac, ac.LastSeen
-		}
-	}
-	delete(u.acs, oldest)
+	return m
 }
 
 // header is the Ethernet header of what is sent to dst from our address.
@@ -86,22 +71,12 @@ func (u *uplink) header(our, dst pppoe.MAC, etherType uint16) ether.Header {
 func (u *uplink) carries(granted int) int { return min(granted, u.room) }
 
 func (u *uplink) info() UplinkInfo {
-	u.mu.Lock()
-	acs := make([]ACInfo, 0, len(u.acs))
-	for _, ac := range u.acs {
-		c := *ac
-		c.Services = slices.Clone(ac.Services)
-		acs = append(acs, c)
-	}
-	u.mu.Unlock()
-	slices.SortFunc(acs, func(a, b ACInfo) int {
-		return cmp.Or(cmp.Compare(a.Name, b.Name), cmp.Compare(a.MAC, b.MAC))
-	})
+	acs, setUp := u.acs.info(time.Now())
 	return UplinkInfo{
 		Name: u.cfg.Name, Interface: u.cfg.Interface, Up: !u.port.down.Load(),
 		MAC: u.port.mac().String(), MTU: u.port.ether().MTU(), VLANs: u.vlans.Slice(),
 		Sessions: int(u.sessions.Load()), Discovering: int(u.discovering.Load()),
-		ACs: acs, Discovery: u.sent.values(), Dropped: u.port.drops.values(), Port: u.port.ether().Counters(),
+		ACs: acs, SetUp: setUp, Discovery: u.sent.values(), Dropped: u.port.drops.values(), Port: u.port.ether().Counters(),
 	}
 }
 
@@ -112,8 +87,8 @@ func newUplink(cfg *config.Uplink, p *port, log *slog.Logger) (*uplink, error) {
 		return nil, fmt.Errorf("uplink %s: %w", cfg.Name, err)
 	}
 	u := &uplink{
-		cfg: cfg, port: p, vlans: vlans, acs: make(map[pppoe.MAC]*ACInfo),
-		gate: newGate(cfg.PADIRate),
+		cfg: cfg, port: p, vlans: vlans, acs: newACTable(cfg),
+		gate: newGate(cfg),
 	}
 	// What the port carries of PPP. A packet socket may go over the interface's
 	// MTU by one VLAN tag, not by two.
@@ -126,9 +101,6 @@ func newUplink(cfg *config.Uplink, p *port, log *slog.Logger) (*uplink, error) {
 	// RFC 4638 section 3: PPP-Max-Payload is asked for only where the MTU has
 	// room for it, besides a PPPoE header of 6 and a Protocol field of 2 octets.
 	u.maxPayload = max(min(cfg.MaxPayload, u.room), pppoe.DefaultMaxPayload)
-	for _, ac := range cfg.AccessConcentrators {
-		u.prefer = append(u.prefer, pppoe.Preference{Name: ac.Name, MAC: ac.MAC})
-	}
 	return u, nil
 }
 

@@ -38,6 +38,7 @@ func (s *session) watchLCP(now time.Time) {
 // watchOpen watches a session whose LCP is open.
 func (s *session) watchOpen(now time.Time) {
 	s.watch.lcpBy = time.Time{}
+	s.proved(now)
 	s.watchFrom(now, s.up.cfg.Echo.Interval)
 }
 
