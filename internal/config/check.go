@@ -17,6 +17,7 @@ type seen struct {
 	listens  []listenAt
 	paths    []pathAt
 	refs     []reference
+	uplinks  []uplinkAt
 	sessions []sessionAt
 	pools    []poolAt
 	shared   []sharedAt

@@ -71,6 +71,9 @@ func (s *seen) between(cfg *Config) {
 		s.behindNAT(l)
 		s.moves(l)
 	}
+	for _, u := range s.uplinks {
+		s.turns(u, cfg)
+	}
 	for _, session := range s.sessions {
 		s.fits(session, cfg)
 		s.unused(session)

@@ -21,6 +21,7 @@ func (d *decoder) relayKeys(l *Lines) map[string]value {
 		"open":   word(d, &l.Open, "open", OpenFirstFrame, OpenConnect),
 		"first_frame_timeout": d.duration(&l.FirstFrameTimeout, "first_frame_timeout",
 			time.Second, 24*time.Hour, true),
+		"clamp_mss":         d.boolean(&l.ClampMSS, "clamp_mss"),
 		"service_name":      d.text(&l.ServiceName, "service_name", maxServiceName),
 		"services_by_realm": func(n ast.Node) { d.servicesByRealm(l, n) },
 		"access_speed": func(n ast.Node) {

@@ -16,6 +16,7 @@ type forward struct {
 	sid      uint16
 	users    *carried // where users who share the session are counted; nil in mode relay
 	maxFrame int      // of a PPP frame, its Protocol field included
+	clamp    int      // the MTU that the MSS of TCP is clamped to; 0: it is not
 }
 
 // upstream writes the PPPoE, VLAN and Ethernet headers in front of the PPP

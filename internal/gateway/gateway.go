@@ -145,6 +145,7 @@ func (g *Gateway) openPorts() error {
 				return fmt.Errorf("uplink %s: %w", cfg.Name, err)
 			}
 			p = &port{name: cfg.Interface, pool: g.pool}
+			p.members.init()
 			if _, err := p.set(ep); err != nil {
 				return err
 			}
@@ -180,6 +181,7 @@ func (g *Gateway) Run(ctx context.Context) error {
 	for _, p := range g.ports {
 		g.readers.Go(func() { g.serve(ctx, p) })
 		g.readers.Go(func() { g.retryOrphans(ctx, p) })
+		g.readers.Go(func() { p.members.run(ctx, p.ether, g.memberFailed(p)) })
 	}
 	for _, u := range g.uplinks {
 		g.readers.Go(func() { u.gate.run(ctx) })
@@ -234,12 +236,20 @@ func (g *Gateway) reopen(ctx context.Context, p *port) bool {
 				return false // the gateway stops
 			}
 			if err != nil {
-				g.log.Error("some lines' addresses are not received for", "interface", p.name, "err", err)
+				g.log.Error("the port did not close well", "interface", p.name, "err", err)
 			}
 			g.endOrphans(p.takeOrphans())
 			return true
 		}
 		g.log.Warn("the port is still lost", "interface", p.name, "err", err)
+	}
+}
+
+// memberFailed is told of a line's address that a port cannot receive for, and for
+// which nobody waits: its sessions are open, and deaf.
+func (g *Gateway) memberFailed(p *port) func(error) {
+	return func(err error) {
+		g.log.Error("a line's address is not received for", "interface", p.name, "err", err)
 	}
 }
 

@@ -3,6 +3,8 @@ package gateway
 import (
 	"crypto/sha256"
 	"encoding/binary"
+	"strconv"
+	"sync"
 
 	"tributary/internal/config"
 	"tributary/internal/line"
@@ -22,12 +24,48 @@ func perLineMAC(port pppoe.MAC, lineName string) pppoe.MAC {
 	return m
 }
 
-// sourceMAC is our address in the sessions of one line.
-func (u *uplink) sourceMAC(info line.Info) pppoe.MAC {
-	if u.cfg.MAC == config.MACPerLine {
-		return perLineMAC(u.port.mac(), info.Name)
+// sourceMAC is our address in the sessions of one line; extra says that it is not
+// the port's own.
+func (u *uplink) sourceMAC(info line.Info) (mac pppoe.MAC, extra bool) {
+	port := u.port.mac()
+	switch u.cfg.MAC {
+	case config.MACPerLine:
+		return perLineMAC(port, info.Name), true
+	case config.MACPooled:
+		return pooledMAC(port, u.macs.take(info.Name, u.cfg.MACPool)), true
 	}
-	return u.port.mac()
+	return port, false
+}
+
+// pooledMAC is one address of the pools on a port: made as those of lines, by a
+// name that no line has.
+func pooledMAC(port pppoe.MAC, slot int) pppoe.MAC {
+	return perLineMAC(port, "\x00pool/"+strconv.Itoa(slot))
+}
+
+// macPool spreads lines over the addresses of a pool: one after the other, since an
+// AC may bear so many sessions of one address, or so many PADIs, and the fullest counts. A
+// hash of the name would fill one by a fifth more than another. What a line once had it has
+// again as long as the gateway runs, so that an ISP's records of it hang together. There
+// are only so many names: the configuration bounds them.
+type macPool struct {
+	mu sync.Mutex
+	of map[string]int
+}
+
+// take is the place of the line called name among size addresses.
+func (p *macPool) take(name string, size int) int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	slot, known := p.of[name]
+	if !known {
+		if p.of == nil {
+			p.of = make(map[string]int)
+		}
+		slot = len(p.of) % size
+		p.of[name] = slot
+	}
+	return slot
 }
 
 // hostUniqLen is the length of our Host-Uniq: an index, and a nonce that no

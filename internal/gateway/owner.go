@@ -49,6 +49,7 @@ const (
 	evLineDown                    // the line's reader has ended
 	evEnd                         // end the session
 	evAdmitted                    // the uplink's gate lets one PADI through
+	evMember                      // the port receives for the session's address, or cannot (aux: the error)
 	evReused                      // the AC gave the session's id to another line
 	evAnswer                      // shared: whether the user is who he says he is
 	evTrunkUp                     // shared: a session with the ISP is up

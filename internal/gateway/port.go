@@ -1,7 +1,6 @@
 package gateway
 
 import (
-	"errors"
 	"runtime"
 	"sync"
 	"sync/atomic"
@@ -23,16 +22,17 @@ type port struct {
 	drops   portDrops
 	down    atomic.Bool
 
+	members members
+
 	mu      sync.Mutex
-	macs    map[pppoe.MAC]int // users of each address beyond the port's own
-	orphans []journalEntry    // sessions whose PADT could not be sent
+	orphans []journalEntry // sessions whose PADT could not be sent
 	closed  bool
 }
 
 func (p *port) ether() ether.Port { return *p.current.Load() }
 func (p *port) mac() pppoe.MAC    { return p.ether().MAC() }
 
-// set puts ep in the port's place, with all addresses that are received for. It
+// set puts ep in the port's place; the addresses that are received for follow. It
 // closes ep and reports false if the gateway has closed the port meanwhile.
 func (p *port) set(ep ether.Port) (ok bool, err error) {
 	p.mu.Lock()
@@ -40,13 +40,9 @@ func (p *port) set(ep ether.Port) (ok bool, err error) {
 	if p.closed {
 		return false, ep.Close()
 	}
-	for mac := range p.macs {
-		if mac != ep.MAC() {
-			err = errors.Join(err, ep.AddMAC(mac))
-		}
-	}
 	p.current.Store(&ep)
-	return true, err
+	p.members.renew()
+	return true, nil
 }
 
 func (p *port) isClosed() bool {
@@ -216,35 +212,6 @@ func (p *port) routeDiscovery(hdr *ether.Header, payload []byte, b *frame.Buf) (
 	}
 	b.TrimFront(b.Len() - len(payload))
 	return r, true
-}
-
-// addMAC makes the port receive for mac; several sessions may share one.
-func (p *port) addMAC(mac pppoe.MAC) error {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.macs[mac] == 0 && mac != p.mac() {
-		if err := p.ether().AddMAC(mac); err != nil {
-			return err
-		}
-	}
-	if p.macs == nil {
-		p.macs = make(map[pppoe.MAC]int)
-	}
-	p.macs[mac]++
-	return nil
-}
-
-func (p *port) delMAC(mac pppoe.MAC) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.macs[mac]--; p.macs[mac] > 0 {
-		return
-	}
-	delete(p.macs, mac)
-	if mac != p.mac() {
-		// An address that stays set costs a filter entry, nothing more.
-		_ = p.ether().DelMAC(mac)
-	}
 }
 
 const maxOrphans = 1 << 16

@@ -1,7 +1,6 @@
 package gateway
 
 import (
-	"container/list"
 	"errors"
 	"io"
 	"sync/atomic"
@@ -57,7 +56,7 @@ type session struct {
 	unheard, fromPort atomic.Int32 // control frames on their way to the owner, from the line and the port
 	asked             atomic.Bool  // the gateway has sent an Echo-Request of its own
 	expected          atomic.Pointer[key]
-	gateElem          *list.Element // in the uplink's gate, under its lock
+	pass              pass // of the uplink's gate, under its lock
 	view              atomic.Pointer[view]
 
 	// The owner's.
@@ -119,6 +118,8 @@ func (s *session) handle(now time.Time, ev event) {
 		s.lineDown(now)
 	case evAdmitted:
 		s.admitted(now)
+	case evMember:
+		s.joined(now, ev)
 	case evReused:
 		s.reused(now)
 	case evEnd:
@@ -360,7 +361,7 @@ func (s *session) passesUp(fwd *forward, b *frame.Buf) bool {
 // upstream decides about one frame from the user: true if it is now ready for
 // the port; otherwise it has been taken over or dropped and counted.
 func (s *session) upstream(fwd *forward, b *frame.Buf) bool {
-	_, _, ok := ppp.Split(b.Bytes())
+	p, packet, ok := ppp.Split(b.Bytes())
 	switch {
 	case !ok:
 		s.stats.malformed.Add(1)
@@ -369,10 +370,14 @@ func (s *session) upstream(fwd *forward, b *frame.Buf) bool {
 		return false
 	case fwd == nil:
 		s.stats.notOpen.Add(1)
-	case !fwd.upstream(b):
-		s.stats.tooBig.Add(1)
 	default:
-		return true
+		if fwd.clamp > 0 {
+			clampMSS(p, packet, fwd.clamp)
+		}
+		if fwd.upstream(b) {
+			return true
+		}
+		s.stats.tooBig.Add(1)
 	}
 	b.Put()
 	return false
@@ -414,14 +419,15 @@ func (s *session) passesDown(b *frame.Buf) bool {
 // It is called by the port's reader and never waits. If it gives an outbox the
 // caller has become the writer of that line and must flush it, soon.
 func (s *session) downstream(now time.Duration, b *frame.Buf) *outbox {
-	p, _, ok := ppp.Split(b.Bytes())
+	p, packet, ok := ppp.Split(b.Bytes())
+	fwd := s.forward.Load()
 	switch {
 	case !ok:
 		s.stats.malformed.Add(1)
 		b.Put()
 	case !p.IsData() && !s.passesDown(b):
 		s.notify(event{s: s, kind: evFromAC, buf: b})
-	case s.forward.Load() == nil:
+	case fwd == nil:
 		s.stats.downNotOpen.Add(1)
 		b.Put()
 	case s.trunk != nil && p.IsData():
@@ -429,6 +435,9 @@ func (s *session) downstream(now time.Duration, b *frame.Buf) *outbox {
 		s.stats.downOctets.Add(uint64(b.Len()))
 		return s.trunk.downstream(now, b)
 	default:
+		if fwd.clamp > 0 {
+			clampMSS(p, packet, fwd.clamp)
+		}
 		n := b.Len()
 		ok, mine := s.out.push(now, b)
 		if ok {
