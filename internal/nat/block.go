@@ -124,11 +124,10 @@ func (p *pool) exit(s *subscriber) {
 // external port is deallocated, it SHOULD NOT be reallocated to a new mapping until
 // at least 120 seconds have passed", so that nobody gets what was meant for another.
 //
-// A subscriber gets back what was his, rested or not: ports that are one
-// subscriber's for longer than their mappings are an exception that REQ-8 makes
-// (B), for what still comes was meant for him. It also means that who dials in again
-// and again has never more blocks, resting ones included, than his logins may have
-// at once.
+// A subscriber gets back what was his, rested or not: what still comes was meant for
+// him. REQ-8 makes the same exception (B) for ports that are assigned to a subscriber
+// for good. It also means that who dials in again and again never has more blocks,
+// resting ones included, than his logins may have at once.
 //
 // Who has none gets the block that has rested longest even if that is not long
 // enough, for without it he has no network at all. REQ-8 makes that exception (C)
