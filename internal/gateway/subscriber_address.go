@@ -99,7 +99,7 @@ func (u *subscriber) waitForTrunk(v4 bool) bool {
 		found = u.chooseTrunk(v4)
 	}
 	switch {
-	case !found || u.asked != 0 && !u.trunk.carries(true): // he has IPv6, and waits for IPv4
+	case !found || !v4 && u.asked != 0 && !u.trunk.carries(true): // he has IPv6, and waits for IPv4
 		u.group.waiting.add(u.s)
 		u.waits, u.s.message, u.s.changed = true, u.group.whyNoTrunk(), true
 	default:
