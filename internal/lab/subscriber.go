@@ -29,6 +29,9 @@ type SubscriberConfig struct {
 	PFC, ACFC bool
 	Async     bool          // the line has RFC 1662 framing
 	Echo      time.Duration // LCP Echo-Requests; 0 is never
+	// Restart is PPP's restart timer, 0 is RFC 1661's 3 s: ten times as long, the
+	// client waits for its first answer.
+	Restart time.Duration
 	// Packet takes each IP packet that arrives, in place of a TCP/IP stack.
 	// The packet is valid until it returns.
 	Packet func(packet []byte)
@@ -91,6 +94,7 @@ func NewSubscriber(ln line.Line, pool *frame.Pool, cfg SubscriberConfig) *Subscr
 	lc := ppp.LinkConfig{
 		Async: cfg.Async, ACCM: cfg.ACCM | ln.Info().ACCM, PFC: cfg.PFC, ACFC: cfg.ACFC, MRU: cfg.MRU,
 		Name: cfg.User, Secret: cfg.Secret, IPv4: &ppp.IPv4Config{AskDNS: true}, EchoInterval: cfg.Echo,
+		Restart: cfg.Restart,
 	}
 	if p, ok := ln.(interface{ MaxPayload() int }); ok { // a PPPoE session
 		lc.MaxMRU = p.MaxPayload()
