@@ -96,11 +96,9 @@ func (c *Client) inputPADO(now time.Time, src MAC, p Packet) {
 	}
 	a := c.findAC(src)
 	if a == nil {
-		if len(c.acs) >= maxOffers {
+		if a = c.room(rank); a == nil {
 			return // a flood; the next round has room again
 		}
-		c.acs = append(c.acs, ac{})
-		a = &c.acs[len(c.acs)-1]
 	}
 	if a.round != c.round {
 		a.round, a.order = c.round, c.offers
@@ -117,6 +115,31 @@ func (c *Client) inputPADO(now time.Time, src MAC, p Packet) {
 			c.choose(now)
 		}
 	}
+}
+
+// room is a place for one more AC. If there is none it is that of the least good offer,
+// as long as the new one is better: a flood of offers that nobody would take must not
+// keep out the one that they would. Nil if there is no such place.
+func (c *Client) room(rank Rank) *ac {
+	if len(c.acs) < maxOffers {
+		c.acs = append(c.acs, ac{})
+		return &c.acs[len(c.acs)-1]
+	}
+	var worst *ac
+	for i := range c.acs {
+		a := &c.acs[i]
+		if a.no || !a.askedAt.IsZero() {
+			continue // what is known of it is still needed
+		}
+		if worst == nil || worst.rank.Order < a.rank.Order {
+			worst = a
+		}
+	}
+	if worst == nil || worst.rank.Order <= rank.Order {
+		return nil
+	}
+	*worst = ac{}
+	return worst
 }
 
 // place is that of an offer's AC among those that will do; ok is false if it

@@ -134,3 +134,31 @@ func TestClientRefusalOfAnOldOffer(t *testing.T) {
 	v.offer(macA, "ac-a")
 	v.wantQuiet("who refused a fresh offer is not asked again")
 }
+
+// A hundred offers that nobody would take do not keep out the one that they would.
+func TestClientRankInAFlood(t *testing.T) {
+	for _, tt := range []struct {
+		name  string
+		order int // of the last offer; those of the flood have 5
+		want  MAC
+	}{
+		{"a better one", 1, macA},
+		{"one no better", 5, MAC{2, 0xf, 0, 0, 0, 0}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			v := newTalk(t, ClientConfig{OfferWait: sec / 10, Rank: func(_ time.Time, o Offer, _ int) Rank {
+				if o.AC == macA {
+					return Rank{Order: tt.order}
+				}
+				return Rank{Order: 5}
+			}})
+			v.wantPADI("begins", 0)
+			for i := range 100 {
+				v.offer(MAC{2, 0xf, 0, 0, 0, byte(i)}, "invented")
+			}
+			v.offer(macA, "ac-a")
+			v.to(sec / 10)
+			v.wantPADR("the best of all", tt.want)
+		})
+	}
+}
