@@ -1,6 +1,7 @@
 package main
 
 import (
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"strconv"
@@ -23,73 +24,152 @@ func newDiscoverCommand(e *env) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "discover -i IFACE",
 		Short: "Find the access concentrators on an Ethernet interface",
-		Long: `Sends PADIs and prints who answers, with what services. No session is opened.
-It exits with 1 if nobody answers. Needs CAP_NET_RAW.`,
+		Long: `Sends PADIs, one a second, and prints who answers: with what services; what PPP
+payload it carries (RFC 4638); how long its cookie is, and whether each PADO has
+a new one; whether the Host-Uniq comes back, as it must; how many PADIs it has
+answered, and how fast. What else an access concentrator says is below the table,
+and with --json there is every tag. No session is opened. It exits with 1 if
+nobody answers. Needs CAP_NET_RAW.`,
 		Example: `  tributary discover -i eth1
-  tributary discover -i eth1 --vlan 100 --service internet --wait 5s --json`,
+  tributary discover -i eth1 --vlan 100 --service internet --wait 5s --json
+  tributary discover -i eth1 --host-uniq 0x1a2b3c4d`,
 		Args: cobra.NoArgs,
 	}
 	iface, tags, asJSON := interfaceFlag(c), vlanFlag(c), jsonFlag(c)
-	service := c.Flags().String("service", "", "ask for this Service-Name (default: any)")
-	wait := c.Flags().Duration("wait", 2*time.Second, "collect answers for so long")
-	c.RunE = func(c *cobra.Command, _ []string) error {
-		if *wait <= 0 {
+	cfg := lab.DiscoverConfig{
+		// RFC 4638 is asked for whatever our own MTU is: nothing comes of it but
+		// the answer.
+		MaxPayload: ppp.DefaultMRU,
+	}
+	f := c.Flags()
+	f.StringVar(&cfg.Service, "service", "", "ask for this Service-Name (default: any)")
+	f.IntVar(&cfg.Count, "count", 3, "send so many PADIs, one a second")
+	f.DurationVar(&cfg.Wait, "wait", 2*time.Second, "collect answers for so long behind the last PADI")
+	uniq := f.String("host-uniq", "", "send this Host-Uniq, as `TEXT` or 0x and hexadecimal digits (default: another one in each PADI)")
+	c.RunE = func(c *cobra.Command, _ []string) (err error) {
+		cfg.VLANs = *tags
+		switch {
+		case cfg.Wait <= 0:
 			return usageError{errors.New("--wait takes a time")}
+		case cfg.Count < 1 || cfg.Count > maxPADIs:
+			return usageError{fmt.Errorf("--count takes a number from 1 to %d", maxPADIs)}
+		}
+		if cfg.HostUniq, err = hostUniqFlag(*uniq); err != nil {
+			return usageError{err}
 		}
 		port, pool, err := e.openPort(*iface)
 		if err != nil {
 			return err
 		}
-		// RFC 4638 is asked for whatever our own MTU is: nothing comes of it but
-		// the answer.
-		found, err := lab.Discover(c.Context(), port, pool, lab.PPPoEConfig{Service: *service, VLANs: *tags, MaxPayload: ppp.DefaultMRU}, *wait)
+		found, err := lab.Discover(c.Context(), port, pool, cfg)
 		if err != nil {
 			return err
 		}
 		if err := c.Context().Err(); err != nil {
 			return err
 		}
-		if err := e.printAnswers(found, *asJSON); err != nil {
+		if err := e.printSurvey(found, *asJSON); err != nil {
 			return err
 		}
-		if len(found) == 0 {
-			return fmt.Errorf("no access concentrator answered on %s within %v", *iface, *wait)
+		if len(found.Answers) == 0 {
+			return fmt.Errorf("no access concentrator answered on %s within %v", *iface, cfg.Wait)
 		}
 		return nil
 	}
 	return c
 }
 
-// answerInfo is one answer as JSON.
-type answerInfo struct {
-	ACName     string   `json:"ac_name"`
-	MAC        string   `json:"mac"`
-	Services   []string `json:"services"`
-	MaxPayload int      `json:"max_payload,omitempty"`
-	Message    string   `json:"message,omitempty"`
-	AfterNS    int64    `json:"after_ns"`
+// maxPADIs is what --count takes.
+const maxPADIs = 1000
+
+// hostUniqFlag is the Host-Uniq that a flag says; nil if it is empty.
+func hostUniqFlag(s string) (uniq []byte, err error) {
+	switch digits, isHex := strings.CutPrefix(s, "0x"); {
+	case s == "":
+		return nil, nil
+	case isHex:
+		if uniq, err = hex.DecodeString(digits); err != nil || len(uniq) == 0 {
+			return nil, fmt.Errorf("--host-uniq %q: want text, or 0x and an even number of hexadecimal digits", s)
+		}
+		return uniq, nil
+	}
+	return []byte(s), nil
 }
 
-func (e *env) printAnswers(found []lab.Answer, asJSON bool) error {
+// printSurvey prints what was found; what was not taken for an answer goes to standard
+// error.
+func (e *env) printSurvey(found lab.Survey, asJSON bool) (err error) {
 	if asJSON {
-		all := make([]answerInfo, len(found))
-		for i, a := range found {
-			all[i] = answerInfo{a.ACName, a.AC.String(), a.Services, a.MaxPayload, a.Message, a.After.Nanoseconds()}
-		}
-		return printJSON(e.stdout, all)
+		err = printJSON(e.stdout, answerInfos(found))
+	} else {
+		err = e.printAnswers(found)
 	}
-	if len(found) == 0 {
+	if err != nil {
+		return err
+	}
+	if found.Strange > 0 {
+		fmt.Fprintf(e.stderr, "%d PADOs had a Host-Uniq that was not ours: they are for another client at this address, or forged\n", found.Strange)
+	}
+	if found.Beyond > 0 {
+		fmt.Fprintf(e.stderr, "%d PADOs more came of further access concentrators: somebody invents them\n", found.Beyond)
+	}
+	return nil
+}
+
+func (e *env) printAnswers(found lab.Survey) error {
+	if len(found.Answers) == 0 {
 		return nil
 	}
-	t := newTable("ACCESS CONCENTRATOR", "MAC", "SERVICES", ">MAX PAYLOAD", ">AFTER", "MESSAGE")
-	for _, a := range found {
-		payload := ""
-		if a.MaxPayload > 0 {
-			payload = fmt.Sprint(a.MaxPayload)
+	t := newTable("NAME", "MAC", "SERVICES", ">MTU", "COOKIE", "HOST-UNIQ", ">ANSWERS", ">MIN/AVG/MAX ms")
+	var notes strings.Builder
+	for _, a := range found.Answers {
+		times := fmt.Sprintf("%s/%s/%s", millis(a.Min), millis(a.Avg), millis(a.Max))
+		t.row(a.ACName, a.AC.String(), services(a.Services), strconv.Itoa(max(a.MaxPayload, ppp.PPPoEMRU)), cookieText(&a), hostUniqText(&a),
+			fmt.Sprintf("%d/%d", a.Answered, found.PADIs), times)
+		for _, note := range answerNotes(&a) {
+			fmt.Fprintf(&notes, "%s %v: %s\n", printable(a.ACName), a.AC, printable(note))
 		}
-		t.row(a.ACName, a.AC.String(), services(a.Services), payload, shortTime(a.After).String(), a.Message)
 	}
-	return t.write(e.stdout)
+	if err := t.write(e.stdout); err != nil {
+		return err
+	}
+	if notes.Len() > 0 {
+		_, err := fmt.Fprintf(e.stdout, "\n%s", notes.String())
+		return err
+	}
+	return nil
+}
+
+// millis is a time in milliseconds, as exact as it matters.
+func millis(d time.Duration) string {
+	digits := 0
+	if d < 100*time.Millisecond {
+		digits = 1
+	}
+	if d < time.Millisecond {
+		digits = 2
+	}
+	return strconv.FormatFloat(float64(d)/float64(time.Millisecond), 'f', digits, 64)
+}
+
+func cookieText(a *lab.Answer) string {
+	switch {
+	case a.CookieLen == 0 && !a.CookieChanges:
+		return "none"
+	case a.PADOs < 2:
+		return strconv.Itoa(a.CookieLen)
+	case a.CookieChanges:
+		return fmt.Sprintf("%d, new", a.CookieLen)
+	}
+	return fmt.Sprintf("%d, same", a.CookieLen)
+}
+
+// hostUniqText says whether the Host-Uniq comes back. RFC 2516 appendix A: it MUST.
+func hostUniqText(a *lab.Answer) string {
+	if a.NoHostUniq {
+		return "dropped"
+	}
+	return "echoed"
 }
 
 // services is a list of Service-Names; the empty one stands for any.

@@ -66,7 +66,7 @@ func (c *cable) ac(t *testing.T, args ...string) (stop func() string) {
 
 func TestDiscover(t *testing.T) {
 	c := &cable{hub: ether.NewHub()}
-	code, out, errs := c.run(t, "discover", "-i", "eth0", "--wait", "50ms")
+	code, out, errs := c.run(t, "discover", "-i", "eth0", "--wait", "50ms", "--count", "1")
 	if code != exitFailed || out != "" || !strings.Contains(errs, "no access concentrator answered on eth0") {
 		t.Errorf("on an empty cable: exit %d, %s%s", code, out, errs)
 	}
@@ -74,21 +74,27 @@ func TestDiscover(t *testing.T) {
 	stopB := c.ac(t, "--name", "bras2")
 	defer stopA()
 	defer stopB()
-	code, out, errs = c.run(t, "discover", "-i", "eth0", "--wait", "500ms")
+	code, out, errs = c.run(t, "discover", "-i", "eth0", "--wait", "500ms", "--count", "2")
 	if code != exitDone || errs != "" {
 		t.Fatalf("exit %d, %s", code, errs)
 	}
-	for _, want := range []string{"ACCESS CONCENTRATOR", "bras1 ", "bras2 ", "internet", " 1500  "} {
+	for _, want := range []string{"NAME  ", "bras1 ", "bras2 ", "internet", " 1500  ", " 1492  ", "24, new", "echoed", " 2/2  "} {
 		if !strings.Contains(out, want) {
 			t.Errorf("no %q in\n%s", want, out)
 		}
 	}
-	code, out, _ = c.run(t, "discover", "-i", "eth0", "--wait", "500ms", "--service", "internet", "--json")
+	code, out, _ = c.run(t, "discover", "-i", "eth0", "--wait", "500ms", "--count", "1", "--service", "internet", "--json")
 	var answers []answerInfo
-	if err := json.Unmarshal([]byte(out), &answers); code != exitDone || err != nil || len(answers) != 2 || answers[0].MAC == answers[1].MAC || answers[0].AfterNS <= 0 {
+	if err := json.Unmarshal([]byte(out), &answers); code != exitDone || err != nil || len(answers) != 2 || answers[0].MAC == answers[1].MAC || answers[0].AfterNS <= 0 ||
+		answers[0].Answered != 1 || answers[0].CookieLength != 24 || answers[0].CookieChanges != nil || len(answers[0].Tags) < 4 {
 		t.Errorf("exit %d, %v, %s", code, err, out)
 	}
-	code, out, _ = c.run(t, "discover", "-i", "eth0", "--wait", "50ms", "--vlan", "7", "--json")
+	for _, flags := range []string{"--count=0", "--wait=0s", "--host-uniq=0x123"} {
+		if code, _, errs = c.run(t, "discover", "-i", "eth0", flags); code != exitUsage {
+			t.Errorf("%s: exit %d, %s", flags, code, errs)
+		}
+	}
+	code, out, _ = c.run(t, "discover", "-i", "eth0", "--wait", "50ms", "--count", "1", "--vlan", "7", "--json")
 	if code != exitFailed || strings.TrimSpace(out) != "[]" {
 		t.Errorf("on a VLAN where nobody is: exit %d, %s", code, out)
 	}

