@@ -179,7 +179,7 @@ ip -n far addr add `+far+`/24 dev isp0 && ip -n far link set isp0 up && ip -n fa
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, addr := range []string{one, two} {
-		r.wantLog("tributary", string(log), `msg="NAT ports assigned" session=office user=`+addr+" external="+ours)
+	for i, addr := range []string{one, two} {
+		r.wantLog("tributary", string(log), fmt.Sprintf(`msg="NAT ports assigned" session=office user=u%d address=%s external=%s`, i+1, addr, ours))
 	}
 }
