@@ -316,6 +316,10 @@ func (g *Gateway) forget(s *session) {
 		delete(g.lines, s.info.Name)
 	}
 	g.mu.Unlock()
+}
+
+// gone counts a line no longer, of which all is said: a stop waits for that.
+func (g *Gateway) gone(s *session) {
 	if s.sub != nil {
 		g.users.Done()
 	}

@@ -275,6 +275,7 @@ func (s *session) lineDown(now time.Time) {
 	s.g.emit(Event{Time: now, Kind: EventLineDown, Line: s.info.Name, Uplink: s.uplinkName(),
 		User: s.user(), Reason: s.ended.reason, Message: s.ended.message})
 	s.rewrite, s.snoop = nil, nil
+	s.g.gone(s)
 }
 
 // lineError is what became of a line, or nil if its user just hung up.
