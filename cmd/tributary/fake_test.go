@@ -114,6 +114,9 @@ func newFake() *fakeGateway {
 		Name: "shop/1", Mode: "shared", State: "up", Phase: "network", User: "carl", Address: "198.51.100.9", Uplink: "office", Since: now,
 	}, {
 		Name: "shop/2", Mode: "shared", State: "up", Phase: "network", User: "dora", Message: "no session with the ISP is up", Since: now,
+	}, {
+		Name: "shop/3", Mode: "shared", State: "up", Phase: "network", User: "emil", Prefix: "2001:db8:0:7::/64", Uplink: "office",
+		Message: "no session with the ISP has IPv4", Since: now,
 	}}
 	g.sessions = []gateway.SessionInfo{{
 		Name: "office", Line: "session/office", Uplink: "isp", User: "office@isp", State: gateway.SessionUp, Since: now.Add(-time.Hour), Dials: 3,

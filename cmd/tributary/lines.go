@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"slices"
 	"strconv"
 
@@ -19,7 +20,7 @@ func newLinesCommand(e *env) *cobra.Command {
 open, and what the gateway is doing before; SESSION is the PPPoE session id, or,
 in mode shared, the name of the session that carries the user; UP and DOWN are
 octets of PPP, towards the ISP and from it. Below is what is known of lines whose
-user has no address yet.`,
+user has no IPv4 address.`,
 		Example: `  tributary lines
   tributary lines --json | jq -r '.[].name'`,
 		Args: cobra.NoArgs,
@@ -46,7 +47,7 @@ func (e *env) printLines(lines []gateway.LineInfo) error {
 	now := e.now()
 	for i := range lines {
 		l := &lines[i]
-		t.row(l.Name, l.Remote, lineState(l), lineSession(l), l.User, l.Address,
+		t.row(l.Name, l.Remote, lineState(l), lineSession(l), l.User, cmp.Or(l.Address, l.Prefix),
 			octets(l.Session.UpOctets), octets(l.Session.DownOctets), age(now, l.Since))
 		why.add(l.Name, lineWhy(l))
 	}
@@ -64,9 +65,9 @@ func lineSession(l *gateway.LineInfo) string {
 	return sid(l.SessionID)
 }
 
-// lineWhy is what holds up a line whose user has no address yet.
+// lineWhy is what holds up a line whose user has no IPv4 address.
 func lineWhy(l *gateway.LineInfo) string {
-	if l.Address != "" || l.Prefix != "" {
+	if l.Address != "" {
 		return ""
 	}
 	return l.Message

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"strings"
 	"time"
@@ -58,7 +59,7 @@ func (e *env) printSessions(sessions []gateway.SessionInfo) error {
 	now := e.now()
 	for i := range sessions {
 		s := &sessions[i]
-		t.row(s.Name, s.Uplink, string(s.State), sid(s.SessionID), s.Address, sessionUsers(s),
+		t.row(s.Name, s.Uplink, string(s.State), sid(s.SessionID), cmp.Or(s.Address, s.Address6, s.Prefix), sessionUsers(s),
 			octets(s.Traffic.UpOctets), octets(s.Traffic.DownOctets), age(now, s.Since))
 		notes.add(s.Name, why(now, s))
 	}
@@ -134,6 +135,7 @@ func (e *env) sessionDetails(s *gateway.SessionInfo) *details {
 	d.add("user", s.User)
 	d.add("address", s.Address)
 	d.add("peer", s.Peer)
+	d.add("IPv6 address", s.Address6)
 	d.add("prefix", s.Prefix)
 	d.add("DNS", strings.Join(s.DNS, ", "))
 	if s.MTU > 0 {

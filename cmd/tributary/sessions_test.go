@@ -83,7 +83,8 @@ func TestLinesOfModeShared(t *testing.T) {
 	socket := serve(t, g)
 	_, out, _ := run(t, t.Context(), socket, "lines")
 	checkTerminal(t, out, tableWidth)
-	wantIn(t, out, "SESSION", "office", "carl", "198.51.100.9", "\n\nvirtual/2: ", "\nshop/2: no session with the ISP is up\n")
+	wantIn(t, out, "SESSION", "office", "carl", "198.51.100.9", "\n\nvirtual/2: ", "\nshop/2: no session with the ISP is up\n",
+		"2001:db8:0:7", "\nshop/3: no session with the ISP has IPv4\n")
 	_, out, _ = run(t, t.Context(), socket, "show", "shop/1")
 	wantIn(t, out, "shares session", "office")
 	_, out, _ = run(t, t.Context(), socket, "show", "shop/2")

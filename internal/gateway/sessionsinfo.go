@@ -21,11 +21,12 @@ type SessionInfo struct {
 	Failure  *SessionFailure `json:"failure,omitempty" doc:"Why it ended last or did not come up, also if it is up by now"`
 	Message  string          `json:"message" doc:"The last words of the access concentrator or of the ISP in this attempt"`
 
-	Address string   `json:"address" doc:"IPv4 address the ISP gave"`
-	Peer    string   `json:"peer" doc:"The ISP's own IPv4 address"`
-	Prefix  string   `json:"prefix,omitempty" doc:"IPv6 prefix the ISP delegates"`
-	DNS     []string `json:"dns"`
-	MTU     int      `json:"mtu" doc:"Of IP packets; 0 while it is not up"`
+	Address  string   `json:"address" doc:"IPv4 address the ISP gave"`
+	Address6 string   `json:"address6,omitempty" doc:"Our IPv6 address towards the ISP, if it is a global one"`
+	Peer     string   `json:"peer" doc:"The ISP's own IPv4 address"`
+	Prefix   string   `json:"prefix,omitempty" doc:"IPv6 prefix the ISP delegates"`
+	DNS      []string `json:"dns"`
+	MTU      int      `json:"mtu" doc:"Of IP packets; 0 while it is not up"`
 
 	SessionID uint16 `json:"session_id"`
 	ACName    string `json:"ac_name"`
@@ -104,6 +105,12 @@ func (t *trunk) describeNetwork(i *SessionInfo) {
 	}
 	if six := t.state6.Load(); six != nil {
 		servers = append(servers, six.dns...)
+		if a, ok := six.source(); ok {
+			i.Address6 = netip.AddrFrom16(a).String()
+		}
+		if i.MTU == 0 { // the ISP gives no IPv4
+			i.MTU = six.mtu
+		}
 	}
 	for _, a := range servers {
 		if a.IsValid() {

@@ -115,12 +115,23 @@ func TestSessionFailures(t *testing.T) {
 	}
 }
 
+// An ISP may have no IPv4: a session is up without it.
+func TestSessionWithIPv6Only(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r, _ := newSharedRig6Only(t, nil)
+		if s := r.session("office"); s.State != SessionUp || s.Address != "" || s.Address6 == "" || s.MTU != 1492 || s.Prefix == "" {
+			t.Errorf("session %+v", s)
+		}
+		r.end()
+	})
+}
+
 func TestSessionAndPoolWithIPv6AndNAT(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newSharedRig6(t, func(c *config.Config) { c.Sessions[0].NAT = true })
 		r.login("virtual/1", as6("bob", "builder"))
 		s := r.session("office")
-		if s.Prefix == "" || !slices.Contains(s.DNS, "2001:db8:ffff::53") || s.NAT == nil || s.MaxUsers != 126 {
+		if s.Prefix == "" || !strings.HasPrefix(s.Address6, "2001:db8:ffff:7:") || !slices.Contains(s.DNS, "2001:db8:ffff::53") || s.NAT == nil || s.MaxUsers != 126 {
 			t.Errorf("session %+v", s)
 		}
 		pools := r.gw.Pools()
@@ -132,7 +143,7 @@ func TestSessionAndPoolWithIPv6AndNAT(t *testing.T) {
 		}
 		r.isp.do(func(now time.Time) { s := r.isp.one(""); s.link.Close(now); s.drain(now) })
 		time.Sleep(500 * time.Millisecond)
-		if s := r.session("office"); s.NAT == nil || s.NAT.Users != 0 || s.Prefix != "" || len(s.DNS) != 0 {
+		if s := r.session("office"); s.NAT == nil || s.NAT.Users != 0 || s.Prefix != "" || s.Address6 != "" || s.MTU != 0 || len(s.DNS) != 0 {
 			t.Errorf("down: %+v", s)
 		}
 		r.end()
