@@ -37,6 +37,7 @@ func (sc *scenario) run(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d := &day{rig: makeRig(t, func(c *config.Config) {
 			c.Uplinks[0].Echo = config.Echo{Interval: 10 * time.Second, Failures: 2}
+			c.Uplinks[0].Health = config.Health{Failures: 3, Min: 5 * time.Second, Max: 5 * time.Minute}
 			c.StateDir = dir
 			if sc.config != nil {
 				sc.config(c)

@@ -26,6 +26,11 @@ func TestBadDays(t *testing.T) {
 	}
 }
 
+// preferLab has the lab's access concentrator preferred, by its name.
+func preferLab(c *config.Config) {
+	c.Uplinks[0].AccessConcentrators = []config.AC{{Name: "lab-ac"}}
+}
+
 func perLine(c *config.Config) { c.Uplinks[0].MAC = config.MACPerLine }
 
 var slotTag = pppoe.StringTag(pppoe.TagACSystemError, "no free slot")
@@ -40,6 +45,30 @@ var discoveryDays = []scenario{{
 		time.Sleep(2 * time.Second)
 		c.wantPing("the other copies have come")
 		d.wantSessions(1, "they are of one session")
+	},
+}, {
+	name:   "PADO flood, the AC is configured",
+	proves: "invented access concentrators, 500 for each PADI, neither hold up a line nor fill the memory if access_concentrators names the true one",
+	config: preferLab,
+	script: func(d *day) {
+		d.ac.SetTrouble(lab.Trouble{PADOFlood: 500})
+		for i := range 5 {
+			d.up(fmt.Sprint(i), 2*time.Second, "the true AC is found in the flood")
+		}
+		if n := len(d.gw.Uplinks()[0].ACs); n > maxACs {
+			d.t.Errorf("%d ACs are remembered", n)
+		}
+	},
+}, {
+	name:   "PADO flood, an AC that has served before",
+	proves: "without access_concentrators they hold up one search at a time, and for seconds, if the true one has opened a session before and offer_wait leaves it time",
+	config: func(c *config.Config) { c.Uplinks[0].OfferWait = 100 * time.Millisecond },
+	script: func(d *day) {
+		d.up("before", 2*time.Second, "the AC has shown that it serves")
+		d.ac.SetTrouble(lab.Trouble{PADOFlood: 500})
+		for i := range 5 {
+			d.up(fmt.Sprint(i), 15*time.Second, "one search at a time tries a stranger")
+		}
 	},
 }, {
 	name:   "PADO flood, any AC will do",

@@ -134,7 +134,10 @@ func (p *pending) match(hdr *ether.Header, h pppoe.Header, packet []byte) (s *se
 }
 
 // hostUniqOf is the Host-Uniq tag of a discovery packet, if it has one.
-func hostUniqOf(packet []byte) (data []byte, ok bool) {
+func hostUniqOf(packet []byte) (data []byte, ok bool) { return tagOf(packet, pppoe.TagHostUniq) }
+
+// tagOf is the first tag of a type in a discovery packet, if there is one.
+func tagOf(packet []byte, t pppoe.TagType) (data []byte, ok bool) {
 	_, rest, err := pppoe.ParseHeader(packet)
 	for err == nil {
 		var tag pppoe.Tag
@@ -142,7 +145,7 @@ func hostUniqOf(packet []byte) (data []byte, ok bool) {
 		if tag, rest, more, err = pppoe.NextTag(rest); err != nil || !more {
 			break
 		}
-		if tag.Type == pppoe.TagHostUniq {
+		if tag.Type == t {
 			return tag.Data, true
 		}
 	}

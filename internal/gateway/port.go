@@ -200,6 +200,10 @@ func (p *port) routeDiscovery(hdr *ether.Header, payload []byte, b *frame.Buf) (
 			p.drops.unasked.Add(1)
 			return r, false
 		}
+		if h.Code == pppoe.PADO && r.s.fromPort.Load() >= maxStrange && r.s.up.acs.strange(hdr.Src, payload) {
+			p.drops.strangeOffers.Add(1)
+			return r, false
+		}
 		if h.Code == pppoe.PADS && h.SessionID != 0 && asked {
 			// The AC may speak at once: its first frame can be in this very
 			// batch. So the session can be found before its owner has heard

@@ -89,6 +89,7 @@ type portDrops struct {
 	foreignPADT    atomic.Uint64 // a PADT that matches no session of ours
 	unasked        atomic.Uint64 // PADO, PADS that answer nothing of ours
 	otherHosts     atomic.Uint64 // PADI, PADR: somebody else's discovery
+	strangeOffers  atomic.Uint64 // PADOs of ACs that do not come into question, more than a search can look at
 	noBuffer       atomic.Uint64
 }
 
@@ -96,6 +97,6 @@ func (d *portDrops) values() map[string]uint64 {
 	return map[string]uint64{
 		"not_ethernet": d.notEthernet.Load(), "malformed": d.malformed.Load(),
 		"unknown_session": d.unknownSession.Load(), "foreign_padt": d.foreignPADT.Load(),
-		"unasked": d.unasked.Load(), "other_hosts": d.otherHosts.Load(), "no_buffer": d.noBuffer.Load(),
+		"unasked": d.unasked.Load(), "other_hosts": d.otherHosts.Load(), "strange_offers": d.strangeOffers.Load(), "no_buffer": d.noBuffer.Load(),
 	}
 }
