@@ -444,6 +444,56 @@ func TestIPv6PoolEmpty(t *testing.T) {
 	})
 }
 
+// The news of a /64 that is free may come to one who has gone, or who has one by
+// then. Who waits for it gets it all the same.
+func TestIPv6PrefixIsPassedOn(t *testing.T) {
+	for _, tt := range []struct {
+		name string
+		gone bool
+	}{{"he has gone", true}, {"he has one", false}} {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				r := newSharedRig6(t, func(c *config.Config) { // one /64 for users
+					c.Pools[0].DelegatedBy, c.Pools[0].Prefix6 = "", netip.MustParsePrefix("2001:db8:5::/63")
+				})
+				table := r.gw.shared.pools["customers"].six.current.Load().table
+				var other netip.Prefix
+				if tt.gone {
+					var err error
+					if other, err = table.leases.Take("nobody", netip.Prefix{}, netip.Prefix{}); err != nil {
+						t.Fatal(err)
+					}
+				}
+				alice := r.login("alice", as6("alice", "wonderland"))
+				synctest.Wait()
+				r.gw.mu.Lock()
+				s := r.gw.lines["alice"]
+				r.gw.mu.Unlock()
+				if tt.gone {
+					alice.hangUp()
+				}
+				bob := r.login("bob", as6("bob", "builder"))
+				if n := table.short.len(); n != 1 {
+					t.Fatalf("%d users wait for a /64", n)
+				}
+				if tt.gone {
+					table.leases.Release(other)
+				}
+				s.owner.post(event{s: s, kind: evPrefixFree, aux: table})
+				time.Sleep(10 * time.Second)
+				if st, _ := bob.knows(); tt.gone != (len(st.Addresses) > 0) {
+					t.Errorf("bob knows %+v", st)
+				}
+				if n := table.short.len(); tt.gone != (n == 0) {
+					t.Errorf("%d users wait for a /64", n)
+				}
+				bob.hangUp()
+				r.end()
+			})
+		})
+	}
+}
+
 // However much a user says on his link, it holds nobody up, and no buffers.
 func TestIPv6LinkFlood(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -62,7 +62,7 @@ func TestStopEndsUsersFirst(t *testing.T) {
 }
 
 // A user who will not be ended does not keep the session of the others up for ever.
-func TestStopCutsAUserWhoIsDeaf(t *testing.T) {
+func TestStopDoesNotWaitForOneWhoIsDeaf(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newSharedRig(t, nil)
 		c := r.login("virtual/1", as("bob", "builder"))
