@@ -529,3 +529,29 @@ func TestMuteUsersHarmNoAC(t *testing.T) {
 		r.end()
 	})
 }
+
+// The session that users share goes by what the uplink has seen, as every other line.
+func TestTrunkLeavesACsAlone(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := makeSharedRig(t, func(c *config.Config) {
+			c.Uplinks[0].AccessConcentrators = []config.AC{{Name: "bras-a"}, {MAC: ispMAC}}
+			c.Uplinks[0].OfferWait = 100 * time.Millisecond
+			c.Uplinks[0].Health = config.Health{Failures: 1, Min: 10 * time.Minute, Max: time.Hour}
+		})
+		a := r.newBot("bras-a", 0xa)
+		a.set(func(a *acBot) { a.refuse = "session limit" })
+		r.begin()
+		time.Sleep(time.Second)
+		r.wantEvent(EventTrunkUp, "the second AC serves it")
+		if n := a.asked(); n != 1 {
+			t.Fatalf("the first was asked %d times", n)
+		}
+		r.isp.do(func(now time.Time) { s := r.isp.one(""); s.link.Close(now); s.drain(now) })
+		time.Sleep(time.Minute)
+		r.wantEvent(EventTrunkUp, "it is dialled again")
+		if got := r.acInfo(a); a.asked() != 1 || got.State != "left alone" {
+			t.Errorf("the first was asked %d times, and is %+v", a.asked(), got)
+		}
+		r.end()
+	})
+}

@@ -282,3 +282,13 @@ func TestSetUpTimes(t *testing.T) {
 		t.Errorf("the longest is %v", h.quantile(100))
 	}
 }
+
+func TestShort(t *testing.T) {
+	for d, want := range map[time.Duration]string{
+		0: "0s", 7: "7ns", 1_936_800: "1.9ms", 19_368_000: "19ms", 999 * time.Millisecond: "1s", 2149 * time.Millisecond: "2.1s", 61 * time.Second: "1m1s",
+	} {
+		if got := short(d); got != want {
+			t.Errorf("%d: %q, want %q", d, got, want)
+		}
+	}
+}

@@ -115,14 +115,13 @@ func (t *acTable) acInfo(now time.Time, r *acRecord) ACInfo {
 	return i
 }
 
-// short is a time in two or three digits.
+// short is a time in two digits.
 func short(d time.Duration) string {
-	for unit := time.Hour; unit > time.Nanosecond; unit /= 10 {
-		if d >= 100*unit {
-			return d.Round(unit).String()
-		}
+	unit := time.Second
+	for unit > 1 && d < 10*unit {
+		unit /= 10
 	}
-	return d.String()
+	return d.Round(unit).String()
 }
 
 // leftAloneWords is why a search found nobody it might ask, and whether that is because

@@ -318,7 +318,7 @@ func (t *acTable) closed(now time.Time, who searcher, mac pppoe.MAC, dead bool) 
 	return t.fail(now, who, r, failLost, "")
 }
 
-// why is where an AC stands, in words that name it.
+// why is what an AC has failed in, in words that name it; empty if in nothing.
 func (t *acTable) why(now time.Time, mac pppoe.MAC) (words string, last failure) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -326,7 +326,10 @@ func (t *acTable) why(now time.Time, mac pppoe.MAC) (words string, last failure)
 	if r == nil {
 		return "", 0
 	}
-	return r.title() + ": " + r.health.why(now, t.policy), r.health.last
+	if words = r.health.why(now, t.policy); words != "" {
+		words = r.title() + ": " + words
+	}
+	return words, r.health.last
 }
 
 // title is the AC's name, or what there is instead.

@@ -182,3 +182,7 @@ func TestTableOfUnknownACs(t *testing.T) {
 	}
 	v.over(who)
 }
+
+func configOf(failures int) *config.Uplink {
+	return &config.Uplink{Health: config.Health{Failures: failures, Min: 5 * time.Second, Max: 5 * time.Minute}}
+}
