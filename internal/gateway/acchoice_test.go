@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"cmp"
 	"fmt"
 	"math/rand/v2"
 	"strings"
@@ -28,6 +29,8 @@ type acBot struct {
 
 	mu      sync.Mutex
 	refuse  string        // what it says to a PADR instead of giving a session
+	tag     pppoe.TagType // in this error tag; AC-System-Error if it is zero
+	service string        // that it offers
 	deaf    bool          // it answers no PADR
 	silent  bool          // it gives sessions, and says nothing on them
 	closes  bool          // it ends each session as soon as it has given it
@@ -116,7 +119,7 @@ func (a *acBot) hear(m received) {
 		switch {
 		case a.deaf:
 		case a.refuse != "":
-			a.say(a.mac, m.hdr, a.answer(pppoe.PADS, 0, m, pppoe.StringTag(pppoe.TagACSystemError, a.refuse)))
+			a.say(a.mac, m.hdr, a.answer(pppoe.PADS, 0, m, pppoe.StringTag(cmp.Or(a.tag, pppoe.TagACSystemError), a.refuse)))
 		default:
 			a.sid++
 			a.say(a.mac, m.hdr, a.answer(pppoe.PADS, a.sid, m))
@@ -135,7 +138,7 @@ func (a *acBot) hear(m received) {
 // answer is as that of the others, with its own name.
 func (a *acBot) answer(code pppoe.Code, sid uint16, to received, tags ...pppoe.Tag) []byte {
 	out := pppoe.Packet{Code: code, SessionID: sid, Tags: append([]pppoe.Tag{
-		pppoe.StringTag(pppoe.TagServiceName, ""), pppoe.StringTag(pppoe.TagACName, a.name)}, tags...)}
+		pppoe.StringTag(pppoe.TagServiceName, a.service), pppoe.StringTag(pppoe.TagACName, a.name)}, tags...)}
 	if p, err := pppoe.ParsePacket(to.payload); err == nil {
 		if u, ok := p.Find(pppoe.TagHostUniq); ok {
 			out.Tags = append(out.Tags, pppoe.Tag{Type: pppoe.TagHostUniq, Data: u})
@@ -501,8 +504,14 @@ func TestACWithoutPPP(t *testing.T) {
 				if b.sessions() != 10 {
 					t.Errorf("b has %d sessions", b.sessions())
 				}
-				a.set(func(a *acBot) { a.silent, a.closes = false, false })
 				time.Sleep(5 * time.Second)
+				r.callers(30, 1)
+				time.Sleep(tt.wait)
+				if got := r.acInfo(a); got.Lost != 4 || got.LeftAlone != 2 {
+					t.Errorf("the probe's session was no better, and a is %+v", got)
+				}
+				a.set(func(a *acBot) { a.silent, a.closes = false, false })
+				time.Sleep(10 * time.Second)
 				r.callers(20, 1)
 				time.Sleep(200 * time.Millisecond)
 				if got := r.acInfo(a); got.State != "good" || got.Sessions != 1 {
@@ -554,4 +563,34 @@ func TestTrunkLeavesACsAlone(t *testing.T) {
 		}
 		r.end()
 	})
+}
+
+// A service that the AC has not, and that one session wants for itself, is nothing to
+// the other lines of the uplink. What they all ask for is.
+func TestRefusedService(t *testing.T) {
+	for _, tt := range []struct {
+		name, own, all string
+		left           bool
+	}{{"of one session", "gold", "", false}, {"of the uplink", "", "gold", true}} {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				r := makeSharedRig(t, func(c *config.Config) {
+					u := &c.Uplinks[0]
+					u.AccessConcentrators = []config.AC{{Name: "bras-a"}, {MAC: ispMAC}}
+					u.ServiceName, c.Sessions[0].ServiceName = tt.all, tt.own
+					u.OfferWait = 100 * time.Millisecond
+					u.Health = config.Health{Failures: 1, Min: 10 * time.Minute, Max: time.Hour}
+				})
+				a := r.newBot("bras-a", 0xa)
+				a.set(func(a *acBot) { a.refuse, a.tag, a.service = "not here", pppoe.TagServiceNameError, "gold" })
+				r.begin()
+				time.Sleep(time.Second)
+				r.wantEvent(EventTrunkUp, "the second AC has it")
+				if got := r.acInfo(a); got.Refusals != 1 || (got.State == "left alone") != tt.left {
+					t.Errorf("a: %+v", got)
+				}
+				r.end()
+			})
+		})
+	}
 }
