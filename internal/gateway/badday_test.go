@@ -3,7 +3,10 @@ package gateway
 import (
 	"context"
 	"encoding/binary"
+	"errors"
 	"fmt"
+	"math/rand/v2"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -12,6 +15,7 @@ import (
 	"tributary/internal/config"
 	"tributary/internal/ether"
 	"tributary/internal/frame"
+	"tributary/internal/ip"
 	"tributary/internal/lab"
 	"tributary/internal/line"
 	"tributary/pppoe"
@@ -26,6 +30,7 @@ type scenario struct {
 	// docs/uplink.md.
 	proves string
 	ac     lab.ACConfig
+	shared bool                 // mode shared: all users are alice, on one session
 	config func(*config.Config) // what the gateway's configuration has besides; may be nil
 	script func(d *day)
 }
@@ -39,15 +44,30 @@ func (sc *scenario) run(t *testing.T) {
 			c.Uplinks[0].Echo = config.Echo{Interval: 10 * time.Second, Failures: 2}
 			c.Uplinks[0].Health = config.Health{Failures: 3, Min: 5 * time.Second, Max: 5 * time.Minute}
 			c.StateDir = dir
+			if sc.shared {
+				sharedConfig(t, c)
+			}
 			if sc.config != nil {
 				sc.config(c)
 			}
-		})}
+		}), ends: make(map[string]Event), shared: sc.shared}
+		d.jitter = seeded(1)
 		d.ac = d.concentrator(labMAC, sc.ac)
 		d.start()
 		sc.script(d)
 		d.over()
 	})
+}
+
+// seeded is chance for many goroutines.
+func seeded(seed uint64) func(n int64) int64 {
+	var mu sync.Mutex
+	chance := rand.New(rand.NewPCG(seed, 0))
+	return func(n int64) int64 {
+		mu.Lock()
+		defer mu.Unlock()
+		return chance.Int64N(n)
+	}
 }
 
 // found is how long an AC's silence stays unnoticed at the most: the uplink's echo
@@ -67,8 +87,12 @@ type day struct {
 	*rig
 	ac      *lab.AC
 	acs     []*lab.AC
-	faults  *ether.Faulty // nil: none
+	faults  *ether.Faulty
+	broken  chan struct{} // closed: the port that is open now fails
+	absent  atomic.Bool   // the interface is not there
+	shared  bool
 	callers []*dialler
+	ends    map[string]Event // of lines, which nobody has asked for yet
 }
 
 // concentrator puts one more access concentrator on the cable.
@@ -90,10 +114,29 @@ func (d *day) concentrator(mac pppoe.MAC, cfg lab.ACConfig) *lab.AC {
 
 // start starts the gateway on a port whose faults can be set.
 func (d *day) start() {
-	d.startWith(func(_ string, pool *frame.Pool) (ether.Port, error) {
-		d.faults = ether.NewFaulty(d.port, pool, 1, ether.Faults{}, ether.Faults{})
+	d.startWith(func(name string, pool *frame.Pool) (ether.Port, error) {
+		if d.absent.Load() {
+			return nil, errors.New("no such interface")
+		}
+		if d.port == nil {
+			d.port = d.hub.Port(name, gwMAC, pool)
+		}
+		d.broken = make(chan struct{})
+		d.faults = ether.NewFaulty(&breakable{d.port, d.broken}, pool, 1, ether.Faults{}, ether.Faults{})
 		return d.faults, nil
 	})
+}
+
+// vanish takes the interface away, as happens when a USB adapter is pulled out or a
+// virtual machine is moved, until it is said to be back.
+func (d *day) vanish() (back func()) {
+	d.t.Helper()
+	d.absent.Store(true)
+	close(d.broken)
+	d.port.Close()
+	d.port = nil
+	synctest.Wait()
+	return func() { d.absent.Store(false) }
 }
 
 // crash stops the gateway without its good-byes getting out, and starts another.
@@ -105,7 +148,7 @@ func (d *day) crash() {
 		d.t.Error(err)
 	}
 	d.rig.sub.Close()
-	d.port = d.hub.Port("eth1", gwMAC, d.pool)
+	d.port = nil
 	d.start()
 }
 
@@ -118,6 +161,10 @@ func (d *day) over() {
 	}
 	for _, c := range d.callers {
 		_ = c.sub.Close() // its error, if it had one, is the script's business
+	}
+	if d.shared { // its session goes down with the gateway
+		d.end()
+		return
 	}
 	time.Sleep(time.Minute) // lingering searches, and the AC's own echoes
 	synctest.Wait()
@@ -152,8 +199,12 @@ func (d *day) dial(name string) *dialler {
 	d.t.Helper()
 	c := &dialler{d: d, line: "virtual/" + name}
 	near, far := line.Pipe(line.Info{Name: c.line, Group: "virtual", Kind: "pipe", Remote: "test"}, d.pool, line.PipeOptions{})
+	user, secret := lab.Account(len(d.callers) + 1)
+	if d.shared {
+		user, secret = "alice", "wonderland"
+	}
 	c.sub = lab.NewSubscriber(line.Over(far, line.Info{Name: "user of " + c.line}, d.pool), d.pool, lab.SubscriberConfig{
-		User: "u1", Secret: "p1", Async: true, PFC: true, ACFC: true,
+		User: user, Secret: secret, Async: true, PFC: true, ACFC: true,
 		Packet: func(b []byte) { c.got.Store(int64(len(b))) },
 	})
 	d.callers = append(d.callers, c)
@@ -212,7 +263,8 @@ func (c *dialler) ping() bool {
 	from := n.Address.As4()
 	copy(p[12:], from[:])
 	copy(p[16:], []byte{203, 0, 113, 9})
-	time.Sleep(100 * time.Millisecond) // the AC's Ack may still be on its way to the other end
+	binary.BigEndian.PutUint16(p[10:], ip.Checksum(0, p[:20])) // RFC 791 section 3.1
+	time.Sleep(100 * time.Millisecond)                         // the AC's Ack may still be on its way to the other end
 	c.got.Store(0)
 	sent := c.sub.Send(p)
 	time.Sleep(time.Second)
@@ -233,15 +285,18 @@ func (c *dialler) wantEnd(within time.Duration, reason Reason, why string) (mess
 	c.d.t.Helper()
 	timeout := time.After(within)
 	for {
-		select {
-		case e := <-c.d.rig.sub.C():
-			if e.Kind != EventLineDown || e.Line != c.line {
-				continue
-			}
+		if e, ended := c.d.ends[c.line]; ended {
+			delete(c.d.ends, c.line)
 			if e.Reason != reason {
 				c.d.t.Fatalf("%s ended for %s (%s), not for %s: %s", c.line, e.Reason, e.Message, reason, why)
 			}
 			return e.Message
+		}
+		select {
+		case e := <-c.d.rig.sub.C():
+			if e.Kind == EventLineDown {
+				c.d.ends[e.Line] = e
+			}
 		case <-timeout:
 			c.d.t.Fatalf("%s is still there after %v: %s", c.line, within, why)
 		}

@@ -2,6 +2,8 @@ package gateway
 
 import (
 	"fmt"
+	"net/netip"
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -9,6 +11,7 @@ import (
 	"tributary/internal/config"
 	"tributary/internal/ether"
 	"tributary/internal/lab"
+	"tributary/ppp"
 	"tributary/pppoe"
 )
 
@@ -26,9 +29,43 @@ func TestBadDays(t *testing.T) {
 	}
 }
 
+// The list that operators read is this one.
+func TestBadDaysAreDescribed(t *testing.T) {
+	text, err := os.ReadFile("../../docs/uplink.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, list := range [...][]scenario{discoveryDays, sessionDays} {
+		for _, sc := range list {
+			if row := fmt.Sprintf("| %s | %s |\n", sc.name, sc.proves); !strings.Contains(string(text), row) {
+				t.Errorf("docs/uplink.md, section Bad days, lacks\n%s", row)
+			}
+		}
+	}
+}
+
 // preferLab has the lab's access concentrator preferred, by its name.
 func preferLab(c *config.Config) {
 	c.Uplinks[0].AccessConcentrators = []config.AC{{Name: "lab-ac"}}
+}
+
+// redialled has lines held while their session is dialled again.
+func redialled(c *config.Config) {
+	c.Lines[0].OnSessionLoss = config.LossRedial
+	c.Lines[0].Redial = config.RelayRedial{Min: time.Second, Max: 10 * time.Second, Timeout: 5 * time.Minute}
+}
+
+// ownAddress is an address that a user always has: without one he may get another on
+// each session, which ends what he has open.
+func ownAddress(user string) netip.Addr {
+	return netip.AddrFrom4([4]byte{192, 0, 2, user[len(user)-1]})
+}
+
+// office has the session that users share come in, and routes their addresses to it.
+var office = lab.ACConfig{
+	Auth: []ppp.AuthMethod{ppp.AuthCHAPMD5}, Secret: lab.Users{"office@isp": {Secret: "the office"}}.Secret,
+	Routes:   func(string) []netip.Prefix { return []netip.Prefix{netip.MustParsePrefix("198.51.100.0/24")} },
+	Internet: netip.MustParseAddr("192.0.2.99"),
 }
 
 func perLine(c *config.Config) { c.Uplinks[0].MAC = config.MACPerLine }
@@ -299,6 +336,80 @@ var sessionDays = []scenario{{
 	proves: "the frame with which the user opened the session reaches the AC, so that one that waits for it begins",
 	ac:     lab.ACConfig{Quirks: lab.Quirks{LCP: lab.LCPAfterPeer}},
 	script: func(d *day) { d.up("1", time.Second, "at once") },
+}, {
+	name:   "interface vanishes for a minute",
+	proves: "lines are hung up at once; when the interface is back the AC is told of every session that had no PADT, and lines dial on it",
+	script: func(d *day) {
+		all := []*dialler{d.up("1", time.Second, "before"), d.up("2", time.Second, "before")}
+		back := d.vanish()
+		for _, c := range all {
+			c.wantEnd(time.Second, ReasonUplinkDown, "there is no port")
+		}
+		d.dial("3").wantEnd(time.Second, ReasonUplinkDown, "there is none yet")
+		d.wantSessions(2, "the AC does not know")
+		time.Sleep(time.Minute)
+		back()
+		time.Sleep(30 * time.Second) // between two attempts to open it
+		d.wantSessions(0, "it has been told")
+		d.up("4", time.Second, "after")
+	},
+}, {
+	name:   "interface vanishes, on_session_loss: redial",
+	proves: "lines are held while the interface is away, and have new sessions when it is back",
+	ac:     lab.ACConfig{Auth: []ppp.AuthMethod{ppp.AuthCHAPMD5}, Address: ownAddress},
+	config: redialled,
+	script: func(d *day) {
+		c := d.up("1", time.Second, "before")
+		back := d.vanish()
+		time.Sleep(time.Minute)
+		back()
+		time.Sleep(time.Minute)
+		c.wantPing("the user has noticed no more than a pause")
+		d.wantSessions(1, "the old one is ended")
+	},
+}, {
+	name:   "AC reboots, on_session_loss: redial",
+	proves: "users keep their lines through a reboot of the AC, and negotiate anew with it",
+	ac:     lab.ACConfig{Auth: []ppp.AuthMethod{ppp.AuthCHAPMD5}, Address: ownAddress},
+	config: redialled,
+	script: func(d *day) {
+		all := []*dialler{d.up("1", time.Second, "before"), d.up("2", time.Second, "before")}
+		d.reboot(time.Minute, movedMAC)
+		time.Sleep(3 * time.Minute)
+		for _, c := range all {
+			c.wantPing("on a new session, with the AC's new address")
+		}
+		d.wantSessions(2, "one for each")
+	},
+}, {
+	name:   "AC reboots, mode shared",
+	proves: "a session that users share is found dead and dialled again; its users, hung up with the reason, may dial",
+	shared: true,
+	ac:     office,
+	script: func(d *day) {
+		all := []*dialler{d.up("1", 5*time.Second, "before"), d.up("2", 5*time.Second, "before")}
+		d.reboot(10*time.Second, pppoe.MAC{})
+		for _, c := range all {
+			c.wantEnd(found, ReasonTrunkDown, "the session is silent")
+		}
+		d.up("3", 30*time.Second, "he waits for the session")
+		d.wantSessions(1, "the session, anew")
+	},
+}, {
+	name:   "interface vanishes, mode shared",
+	proves: "the same, at once, when the interface is lost",
+	shared: true,
+	ac:     office,
+	script: func(d *day) {
+		c := d.up("1", 5*time.Second, "before")
+		back := d.vanish()
+		c.wantEnd(time.Second, ReasonTrunkDown, "there is no port")
+		time.Sleep(20 * time.Second)
+		back()
+		time.Sleep(time.Minute)
+		d.up("2", 30*time.Second, "the session is there again")
+		d.wantSessions(1, "the old one is ended")
+	},
 }, {
 	name:   "cable out for 20 s",
 	proves: "sessions outlive what is shorter than the echo's patience",
