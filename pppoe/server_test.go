@@ -452,3 +452,21 @@ func TestTerminate(t *testing.T) {
 		t.Error(diff)
 	}
 }
+
+// An AC that gives out the lowest free id has the last one's back at once.
+func TestLowestID(t *testing.T) {
+	d := newDesk(t, ServerConfig{LowestID: true, Random: func(int64) int64 { return 1000 }})
+	host := MAC{2, 0, 0, 0, 0, 1}
+	for i, want := range []uint16{1, 2, 1} {
+		uniq := Tag{Type: TagHostUniq, Data: []byte{byte(i)}}
+		d.hear(host, PADI, 0, StringTag(TagServiceName, ""), uniq)
+		cookie := d.wantSend("an offer", host, PADO, 0, StringTag(TagACName, "ac"), StringTag(TagServiceName, ""), uniq)
+		d.hear(host, PADR, 0, StringTag(TagServiceName, ""), uniq, cookie)
+		d.wantSend("the lowest id that is free", host, PADS, want, StringTag(TagServiceName, ""), uniq)
+		d.s.Next() // ServerOpened
+		if i == 1 {
+			d.s.CloseSession(d.now, host, 1, "")
+			d.s.Next() // its PADT
+		}
+	}
+}
