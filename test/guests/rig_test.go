@@ -82,6 +82,7 @@ func newRig(t *testing.T, o rigOptions) *rig {
 	t.Cleanup(func() {
 		for _, g := range []*guest.Guest{r.isp, r.user} {
 			if g != nil {
+				r.keepLogs(g)
 				g.Stop()
 			}
 		}
@@ -230,6 +231,14 @@ func (r *rig) tellOnFailure() {
 		r.t.Logf("guest %s:\n%s", g.Name, out)
 	}
 	r.t.Logf("last PPPoE control frames at the ISP:\n%s", r.wire.Summary(30))
+}
+
+// keepLogs puts what pppd and the ISP's servers have logged in the test's folder.
+func (r *rig) keepLogs(g *guest.Guest) {
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	defer cancel()
+	// A guest that is gone has nothing to say.
+	_, _ = g.Exec(ctx, "mkdir /host/log && cp /run/isp.log /run/pppd.*.log /run/dhcp6s.log /host/log 2>/dev/null; true")
 }
 
 // logFile makes a file for a program's output and shows its end if the test fails.

@@ -216,6 +216,7 @@ func testWrongPassword(r *rig, g *gateway) {
 			r := r.in(t)
 			out := r.must(r.user, "up netns "+bank+" 17 password wrong "+tt.pppd+" && exit 1; cat /run/pppd.17.log")
 			r.wantLog("the user's pppd", out, tt.log)
+			t.Logf("all of it:\n%s", out)
 			g.in(r).none("the user is refused")
 		})
 	}
@@ -245,6 +246,7 @@ func testPoolEmpty(r *rig, g *gateway) {
 	first := r.join(viaTiny, 18, "")
 	out := r.must(r.user, "up netns "+viaTiny+" 19 && exit 1; cat /run/pppd.19.log")
 	r.wantLog("the user's pppd", out, "CHAP authentication succeeded", "LCP terminated by peer")
+	r.t.Logf("all of it:\n%s", out)
 	r.pings(18, 56, internet) // who was first stays
 	r.leave(18)
 	g.none("both have hung up")
