@@ -326,7 +326,7 @@ func (t *trunk) tellMembers(forGood bool) {
 	}
 }
 
-// up reports whether packets may pass: IPv4's, or without v4 those of either kind.
+// carries reports whether packets may pass: IPv4's, or without v4 those of either kind.
 func (t *trunk) carries(v4 bool) bool {
 	return t.state.Load() != nil || !v4 && t.state6.Load() != nil
 }
