@@ -14,9 +14,12 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
+
+	"tributary/test/guests/guest"
 )
 
 // options is what is measured, and how long.
@@ -42,6 +45,9 @@ type options struct {
 	roundLines int // of each round of growth
 	growth     int // rounds
 	echo       time.Duration
+
+	kernelGuests []guest.Kind // of the kernel measurement
+	kernelUsers  []int
 }
 
 func main() {
@@ -88,6 +94,15 @@ func run(args []string) error {
 			return err
 		}
 	}
+	if slices.Contains(opts.only, kernelName) {
+		work, err := buildGuests(opts.kernelGuests)
+		if err != nil {
+			return err
+		}
+		if err := os.Setenv(envGuests, work); err != nil {
+			return err
+		}
+	}
 	return again(opts.binary)
 }
 
@@ -104,7 +119,7 @@ func build(binary string) error {
 
 func parseOptions(args []string) (options, error) {
 	var o options
-	var lines, latencyLines, sizes, totals, subjects string
+	var lines, latencyLines, sizes, totals, subjects, kinds, users string
 	f := flag.NewFlagSet("bench", flag.ContinueOnError)
 	f.IntVar(&o.rounds, "rounds", 5, "rounds; each measures every subject once, in a changing order")
 	f.DurationVar(&o.duration, "for", 2*time.Second, "length of one measurement")
@@ -119,7 +134,9 @@ func parseOptions(args []string) (options, error) {
 	f.StringVar(&o.binary, "tributary", "", "the gateway's binary; built from this tree if not given")
 	f.StringVar(&o.out, "o", "", "file to write the results to, as Markdown")
 	f.StringVar(&o.profile, "profile", "", "folder for perf's view of the gateway, one text for each row")
-	only := f.String("only", strings.Join(allMeasurements, ","), "what to measure")
+	only := f.String("only", strings.Join(allMeasurements, ","), "what to measure; "+kernelName+" is not done unless it is named")
+	f.StringVar(&kinds, "kernel-guests", string(guest.UML), "kinds of guest of the kernel measurement: uml, qemu")
+	f.StringVar(&users, "kernel-users", "1,16", "numbers of users of the kernel measurement")
 	f.IntVar(&o.scaleLines, "scale-lines", 50000, "lines of the scale measurement, or as many as there may be descriptors")
 	f.IntVar(&o.atOnce, "scale-at-once", 1000, "of them being set up at the same time")
 	f.IntVar(&o.roundLines, "scale-round-lines", 5000, "lines of each of its rounds of growth")
@@ -141,6 +158,12 @@ func parseOptions(args []string) (options, error) {
 	}
 	if o.sizes, err = numbers(sizes); err != nil {
 		return o, fmt.Errorf("-sizes: %w", err)
+	}
+	if o.kernelUsers, err = numbers(users); err != nil {
+		return o, fmt.Errorf("-kernel-users: %w", err)
+	}
+	if o.kernelGuests, err = kernelKinds(kinds); err != nil {
+		return o, fmt.Errorf("-kernel-guests: %w", err)
 	}
 	for _, n := range o.sizes {
 		if n < minPayload || n > maxPayload {
