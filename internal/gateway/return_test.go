@@ -73,7 +73,10 @@ func TestLinesReturn(t *testing.T) {
 				if r.early > 0 {
 					t.Errorf("the AC dropped %d PADIs: they came too early", r.early)
 				}
-				if r.overtaken > lines/20+50 {
+				// All dial in at one moment of virtual time, to owners that take their turns
+				// as the scheduler of the day has it. Who is first in the queue is let in
+				// first; last in, first out would have almost all overtake one.
+				if r.overtaken > lines/4 {
 					t.Errorf("one line saw %d overtake it", r.overtaken)
 				}
 				fmt.Fprintf(&table, "| %s | %v | %v | %v | %d | %d | %d |\n", tt.name, r.up[0].Round(time.Millisecond),
