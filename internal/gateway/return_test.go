@@ -73,10 +73,7 @@ func TestLinesReturn(t *testing.T) {
 				if r.early > 0 {
 					t.Errorf("the AC dropped %d PADIs: they came too early", r.early)
 				}
-				// All dial in at one moment of virtual time, to owners that take their turns
-				// as the scheduler of the day has it. Who is first in the queue is let in
-				// first; last in, first out would have almost all overtake one.
-				if r.overtaken > lines/4 {
+				if r.overtaken > lines/20+50 {
 					t.Errorf("one line saw %d overtake it", r.overtaken)
 				}
 				fmt.Fprintf(&table, "| %s | %v | %v | %v | %d | %d | %d |\n", tt.name, r.up[0].Round(time.Millisecond),
@@ -146,6 +143,9 @@ func returnOf(t *testing.T, lines int, least time.Duration, uplink string) retur
 			up[i] = time.Since(begin)
 		})
 		in.c <- near
+		// They come in one moment, but one behind the other: else the owners, of whom
+		// the scheduler lets one run and not the other, say who came first.
+		synctest.Wait()
 	}
 	users.Wait()
 	slices.Sort(up)
