@@ -18,7 +18,7 @@ closed. The user may dial in again at once.`,
 		Args:    cobra.ExactArgs(1),
 	}
 	socket := e.socketFlag(c)
-	c.ValidArgsFunction = completeLines(socket, false)
+	c.ValidArgsFunction = completeNames(socket, lineNames)
 	c.RunE = func(c *cobra.Command, args []string) error {
 		client := control.Dial(*socket)
 		defer client.Close()

@@ -2,7 +2,6 @@ package main
 
 import (
 	"cmp"
-	"slices"
 	"strconv"
 
 	"github.com/spf13/cobra"
@@ -86,30 +85,4 @@ func sid(id uint16) string {
 		return ""
 	}
 	return strconv.Itoa(int(id))
-}
-
-// completeLines offers the names of lines that are up, and perhaps those of sessions
-// that are down.
-func completeLines(socket *string, downToo bool) cobra.CompletionFunc {
-	return func(c *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
-		if len(args) > 0 {
-			return nil, cobra.ShellCompDirectiveNoFileComp
-		}
-		client := control.Dial(*socket)
-		defer client.Close()
-		lines, _ := client.Lines(c.Context()) // without a gateway, nothing is offered
-		var names []string
-		for i := range lines {
-			names = append(names, lines[i].Name)
-		}
-		if downToo {
-			sessions, _ := client.Sessions(c.Context())
-			for i := range sessions {
-				if !slices.Contains(names, sessions[i].Line) {
-					names = append(names, sessions[i].Line)
-				}
-			}
-		}
-		return names, cobra.ShellCompDirectiveNoFileComp
-	}
 }

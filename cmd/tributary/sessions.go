@@ -30,7 +30,7 @@ been in that. UP and DOWN are octets of PPP, towards the ISP and from it.`,
 		Args: cobra.MaximumNArgs(1),
 	}
 	socket, asJSON := e.socketFlag(c), jsonFlag(c)
-	c.ValidArgsFunction = completeSessions(socket)
+	c.ValidArgsFunction = completeNames(socket, sessionNames)
 	c.RunE = func(c *cobra.Command, args []string) error {
 		client := control.Dial(*socket)
 		defer client.Close()
@@ -166,21 +166,4 @@ func times(n uint64) string {
 		return "once"
 	}
 	return fmt.Sprintf("%d times", n)
-}
-
-// completeSessions offers the names of sessions.
-func completeSessions(socket *string) cobra.CompletionFunc {
-	return func(c *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
-		if len(args) > 0 {
-			return nil, cobra.ShellCompDirectiveNoFileComp
-		}
-		client := control.Dial(*socket)
-		defer client.Close()
-		sessions, _ := client.Sessions(c.Context()) // without a gateway, nothing is offered
-		names := make([]string, len(sessions))
-		for i := range sessions {
-			names[i] = sessions[i].Name
-		}
-		return names, cobra.ShellCompDirectiveNoFileComp
-	}
 }

@@ -24,7 +24,7 @@ sessions NAME", with the reason why it is down.`,
 		Args: cobra.ExactArgs(1),
 	}
 	socket, asJSON := e.socketFlag(c), jsonFlag(c)
-	c.ValidArgsFunction = completeLines(socket, true)
+	c.ValidArgsFunction = completeNames(socket, shownNames)
 	c.RunE = func(c *cobra.Command, args []string) error {
 		client := control.Dial(*socket)
 		defer client.Close()

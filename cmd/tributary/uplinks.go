@@ -31,7 +31,7 @@ of 99 in 100.`,
 		Args: cobra.MaximumNArgs(1),
 	}
 	socket, asJSON := e.socketFlag(c), jsonFlag(c)
-	c.ValidArgsFunction = completeUplinks(socket)
+	c.ValidArgsFunction = completeNames(socket, uplinkNames)
 	c.RunE = func(c *cobra.Command, args []string) error {
 		client := control.Dial(*socket)
 		defer client.Close()
@@ -200,23 +200,6 @@ func (d *details) setUp(s *gateway.SetUpInfo) {
 	}
 	if s.Count > below {
 		d.add("longer", fmt.Sprint(s.Count-below))
-	}
-}
-
-// completeUplinks offers the names of uplinks.
-func completeUplinks(socket *string) cobra.CompletionFunc {
-	return func(c *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
-		if len(args) > 0 {
-			return nil, cobra.ShellCompDirectiveNoFileComp
-		}
-		client := control.Dial(*socket)
-		defer client.Close()
-		uplinks, _ := client.Uplinks(c.Context()) // without a gateway, nothing is offered
-		names := make([]string, len(uplinks))
-		for i := range uplinks {
-			names[i] = uplinks[i].Name
-		}
-		return names, cobra.ShellCompDirectiveNoFileComp
 	}
 }
 

@@ -33,9 +33,6 @@ func ParseStrict(name string, data []byte, needs string, root func(*Strict, ast.
 // Errorf notes that something is wrong where n begins.
 func (s *Strict) Errorf(n ast.Node, format string, args ...any) { s.d.errorf(n, format, args...) }
 
-// Failed reports whether anything was wrong so far.
-func (s *Strict) Failed() bool { return len(s.d.errs) > 0 }
-
 // Line is the line of the file in which n begins.
 func (s *Strict) Line(n ast.Node) int { return start(n).Line }
 

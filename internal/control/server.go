@@ -100,9 +100,6 @@ func (s *Server) Close() error {
 	return err
 }
 
-// Handler is the API, for a server of one's own.
-func (s *Server) Handler() http.Handler { return s.http.Handler }
-
 func (s *Server) api(mux *http.ServeMux) huma.API {
 	c := huma.DefaultConfig("Tributary", s.version.Version)
 	c.Info.Description = "Lines, sessions, uplinks and events of a running PPP access gateway."
