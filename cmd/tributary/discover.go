@@ -72,7 +72,7 @@ nobody answers. Needs CAP_NET_RAW.`,
 			return err
 		}
 		if len(found.Answers) == 0 {
-			return fmt.Errorf("no access concentrator answered on %s within %v", *iface, cfg.Wait)
+			return fmt.Errorf("no access concentrator answered on %s within %v of the last PADI", *iface, cfg.Wait)
 		}
 		return nil
 	}

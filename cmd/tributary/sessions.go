@@ -8,12 +8,13 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"tributary/internal/config"
 	"tributary/internal/control"
 	"tributary/internal/gateway"
 )
 
 // sessionPrefix is what the lines of sessions have before the session's name.
-const sessionPrefix = "session/"
+const sessionPrefix = config.SessionGroup + "/"
 
 func newSessionsCommand(e *env) *cobra.Command {
 	c := &cobra.Command{

@@ -5,17 +5,13 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"tributary/internal/config"
 )
 
 // What an uplink has seen of one AC, and what follows from it for whoever looks for
 // an AC now. Nothing here reads a clock or starts anything: `now` comes in, and the
 // owner of the record holds the lock.
-
-// healthPolicy is an uplink's `health`.
-type healthPolicy struct {
-	failures int           // in a row, of different lines, after which an AC is left alone; 0 is never
-	min, max time.Duration // for how long: min at first, twice as long each time, at most max
-}
 
 // failure is one way in which an AC fails whoever looks for a session.
 type failure uint8
@@ -85,17 +81,17 @@ func (r *row) add(f failure, line string, most int) {
 
 // fail notes a failure, and reports whether the AC is left alone from now on, or for
 // longer than before.
-func (h *health) fail(now time.Time, p healthPolicy, f failure, who searcher, message string) bool {
+func (h *health) fail(now time.Time, p config.Health, f failure, who searcher, message string) bool {
 	probe := h.drop(who.id)
 	h.at, h.last, h.message = now, f, message
 	row := &h.rows[f.stage()]
-	row.add(f, who.line, p.failures)
+	row.add(f, who.line, p.Failures)
 	if h.leftAlone() {
 		if !probe {
 			return false // it was asked before: one bad moment, however many had asked, is one
 		}
 	} else {
-		if p.failures == 0 || len(row.lines) < p.failures {
+		if p.Failures == 0 || len(row.lines) < p.Failures {
 			return false
 		}
 		h.stage = f.stage()
@@ -118,8 +114,8 @@ func (h *health) succeed(s stage) bool {
 // may reports whether this search may ask the AC. Where that is for one search alone
 // it is that one from now on, until it fails, succeeds or drops it; with peek it is
 // not.
-func (h *health) may(now time.Time, p healthPolicy, who searcher, peek bool) bool {
-	if p.failures == 0 || !h.leftAlone() {
+func (h *health) may(now time.Time, p config.Health, who searcher, peek bool) bool {
+	if p.Failures == 0 || !h.leftAlone() {
 		return true
 	}
 	if h.probe == who.id && now.Before(h.probeBy) {
@@ -133,8 +129,8 @@ func (h *health) may(now time.Time, p healthPolicy, who searcher, peek bool) boo
 }
 
 // suspect reports whether a failure is so fresh that others are asked first.
-func (h *health) suspect(now time.Time, p healthPolicy) bool {
-	return h.rows[stageDiscovery].len()+h.rows[stageSession].len() > 0 && now.Sub(h.at) < p.min
+func (h *health) suspect(now time.Time, p config.Health) bool {
+	return h.rows[stageDiscovery].len()+h.rows[stageSession].len() > 0 && now.Sub(h.at) < p.Min
 }
 
 // failures is the row in words: "3 refusals in a row, the last "session limit"".
@@ -178,8 +174,8 @@ const probeTime = time.Minute
 
 func (r *respite) leftAlone() bool { return !r.until.IsZero() }
 
-func (r *respite) begin(now time.Time, p healthPolicy) {
-	r.pause = min(max(2*r.pause, p.min), p.max)
+func (r *respite) begin(now time.Time, p config.Health) {
+	r.pause = min(max(2*r.pause, p.Min), p.Max)
 	r.until = now.Add(r.pause)
 	r.probe = 0
 }
@@ -248,9 +244,9 @@ var standingNames = [...]string{"good", "slow", "suspect", "unproven", "left alo
 func (s standing) String() string { return standingNames[s] }
 
 // why is a standing in words.
-func (h *health) why(now time.Time, p healthPolicy) string {
+func (h *health) why(now time.Time, p config.Health) string {
 	switch {
-	case h.leftAlone() && p.failures > 0:
+	case h.leftAlone() && p.Failures > 0:
 		words := h.failures(h.stage)
 		switch {
 		case now.Before(h.until):

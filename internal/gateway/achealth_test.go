@@ -5,20 +5,22 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"tributary/internal/config"
 )
 
 // A healthTalk is what searches do with one AC, each step with its time and reason.
 type healthTalk struct {
 	t      *testing.T
 	h      health
-	policy healthPolicy
+	policy config.Health
 	ids    map[string]uint64
 }
 
 var healthStart = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 
 func newHealthTalk(t *testing.T, failures int) *healthTalk {
-	return &healthTalk{t: t, policy: healthPolicy{failures, 5 * time.Second, 5 * time.Minute}, ids: map[string]uint64{}}
+	return &healthTalk{t: t, policy: config.Health{Failures: failures, Min: 5 * time.Second, Max: 5 * time.Minute}, ids: map[string]uint64{}}
 }
 
 // who is a search of a line, "a" or "a/2" for the second one of line a.

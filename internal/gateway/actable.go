@@ -13,7 +13,7 @@ import (
 // acTable is the access concentrators of one uplink: what they have said of
 // themselves, what has been seen of them, and so which of them is asked.
 type acTable struct {
-	policy  healthPolicy
+	policy  config.Health
 	choices []acChoice // by the place in prefer
 	prefer  []pppoe.Preference
 
@@ -35,7 +35,7 @@ type acChoice struct {
 	priority int
 	weight   int
 	shares   bool // others have this priority too
-	byMAC    bool
+	byMAC    bool // it was told us by someone who knows
 }
 
 // acRecord is one AC.
@@ -48,7 +48,6 @@ type acRecord struct {
 	sessions int
 	choice   acChoice
 	wanted   bool // it is one of access_concentrators, and has the service
-	listed   bool // by its address: it was told us by someone who knows
 
 	offers, refused, refusedOffers, unanswered, opened, lost, left uint64
 
@@ -60,7 +59,7 @@ type acRecord struct {
 
 func newACTable(cfg *config.Uplink) *acTable {
 	t := &acTable{
-		policy: healthPolicy{cfg.Health.Failures, cfg.Health.Min, cfg.Health.Max},
+		policy: cfg.Health,
 		acs:    make(map[pppoe.MAC]*acRecord),
 	}
 	all := slices.Clone(cfg.AccessConcentrators)
@@ -128,7 +127,7 @@ const acGone = time.Hour
 func (t *acTable) forget(now time.Time) bool {
 	var oldest *acRecord
 	for _, r := range t.acs {
-		if r.sessions > 0 || r.listed || r.opened > 0 && now.Sub(r.seen) < acGone {
+		if r.sessions > 0 || r.choice.byMAC || r.opened > 0 && now.Sub(r.seen) < acGone {
 			continue
 		}
 		if oldest == nil || r.opened == 0 && oldest.opened > 0 ||
@@ -163,11 +162,11 @@ func (t *acTable) offered(now time.Time, o pppoe.Offer, after time.Duration) {
 }
 
 // stands is where an AC stands, without what concerns one search only.
-func (r *acRecord) stands(now time.Time, p healthPolicy) standing {
+func (r *acRecord) stands(now time.Time, p config.Health) standing {
 	switch {
-	case r.health.leftAlone() && p.failures > 0:
+	case r.health.leftAlone() && p.Failures > 0:
 		return standsLeft
-	case r.opened == 0 && !r.listed:
+	case r.opened == 0 && !r.choice.byMAC:
 		return standsStranger
 	case r.health.suspect(now, p):
 		return standsSuspect
@@ -185,7 +184,7 @@ func (t *acTable) rank(now time.Time, who searcher, o pppoe.Offer, place int, bu
 	defer t.mu.Unlock()
 	c, stands := t.choice(place), standsStranger
 	if r := t.record(now, o.AC); r != nil {
-		r.choice, r.wanted, r.listed = c, true, c.byMAC
+		r.choice, r.wanted = c, true
 		if !r.health.may(now, t.policy, who, busy) {
 			return pppoe.Rank{Leave: true}
 		}

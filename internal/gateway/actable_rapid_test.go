@@ -36,7 +36,7 @@ func TestTableWhateverHappens(t *testing.T) {
 			"offer": func(t *rapid.T) {
 				who, mac := search(), ac()
 				before := v.acs[mac]
-				left := before != nil && before.health.leftAlone() && v.policy.failures > 0
+				left := before != nil && before.health.leftAlone() && v.policy.Failures > 0
 				rank := v.rank(now, who, pppoe.Offer{AC: mac}, 0, rapid.Bool().Draw(t, "busy"))
 				if rank.Leave && !left {
 					t.Fatalf("%v is not left alone, and is not to be asked", mac)
@@ -123,7 +123,7 @@ func TestTableWhateverHappens(t *testing.T) {
 					}
 				}
 				for mac, r := range v.acs {
-					if h := r.health; h.leftAlone() && (h.pause < v.policy.min || h.pause > v.policy.max || h.until.Sub(now) > v.policy.max) {
+					if h := r.health; h.leftAlone() && (h.pause < v.policy.Min || h.pause > v.policy.Max || h.until.Sub(now) > v.policy.Max) {
 						t.Fatalf("%v has a pause of %v until %v", mac, h.pause, h.until)
 					}
 					if why := r.health.why(now, v.policy); r.health.leftAlone() && why == "" {

@@ -121,7 +121,7 @@ func (s *session) discoveryDeadline() time.Time {
 }
 
 func (s *session) discoveryTick(now time.Time) {
-	if at := s.discoveryDeadline(); !at.IsZero() && !now.Before(at) {
+	if due(now, s.discoveryDeadline()) {
 		s.disc.client.Tick(now)
 		s.drainDiscovery(now)
 	}

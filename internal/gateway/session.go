@@ -161,9 +161,7 @@ func (s *session) tick(now time.Time) {
 func (s *session) deadline() time.Time {
 	var at time.Time
 	for _, t := range [...]time.Time{s.firstFrameBy, s.cutAt, s.discoveryDeadline(), s.terminator.by, s.watch.at, s.redialDeadline()} {
-		if !t.IsZero() && (at.IsZero() || t.Before(at)) {
-			at = t
-		}
+		at = earliest(at, t)
 	}
 	if s.sub != nil && s.state == stateUp {
 		at = earliest(at, s.sub.deadline())
@@ -199,7 +197,8 @@ func (s *session) lineUp(now time.Time) {
 }
 
 // teardown is the one way down, from whichever side it comes: withdraw the
-// snapshot and the table entry, tell the other side, and close the line.
+// snapshot and the table entry, tell the other side, and close the line; unless the
+// line is to be held for another session, see lose.
 func (s *session) teardown(now time.Time, reason Reason, message string) {
 	if s.state == stateEnding {
 		return

@@ -59,13 +59,10 @@ type addressPool struct {
 	six  *prefixPool // nil without IPv6
 }
 
-// gateway is our address towards users; the zero Addr: the session's own.
-func (p *addressPool) gateway() netip.Addr { return p.cfg.Gateway }
-
-// gatewayOf is the same, or the session's own.
+// gatewayOf is our address towards users: the pool's or, if it has none, the session's own.
 func (p *addressPool) gatewayOf(t *trunk) (a netip.Addr) {
 	if p != nil {
-		a = p.gateway()
+		a = p.cfg.Gateway
 	}
 	if t == nil || a.IsValid() {
 		return a
@@ -132,10 +129,8 @@ func (sh *shared) used(t *trunk) bool {
 		return true
 	}
 	for _, g := range sh.groups {
-		for _, other := range g.trunks {
-			if other == t {
-				return true
-			}
+		if slices.Contains(g.trunks, t) {
+			return true
 		}
 	}
 	return false

@@ -133,9 +133,7 @@ func (u *subscriber) input(now time.Time, b *frame.Buf) {
 func (u *subscriber) deadline() time.Time {
 	at := u.link.Deadline()
 	for _, t := range [...]time.Time{u.loginBy, u.endAt, u.idleAt, u.deadline6()} {
-		if !t.IsZero() && (at.IsZero() || t.Before(at)) {
-			at = t
-		}
+		at = earliest(at, t)
 	}
 	return at
 }

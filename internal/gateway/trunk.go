@@ -93,7 +93,7 @@ func newTrunk(g *Gateway, cfg *config.Session, up *uplink, secret string) *trunk
 	t := &trunk{
 		g: g, cfg: cfg, up: up, stop: make(chan struct{}), status: trunkStatus{state: SessionDown, since: time.Now()},
 		group: config.Lines{
-			Name: "session", Mode: config.ModeRelay, Uplink: cfg.Uplink, Open: config.OpenConnect,
+			Name: config.SessionGroup, Mode: config.ModeRelay, Uplink: cfg.Uplink, Open: config.OpenConnect,
 			Queue: config.Queue{Frames: trunkQueue, Delay: time.Second},
 		},
 		errors:  ip.ErrorLimit{All: icmpRate, Share: icmpShare},
@@ -127,7 +127,7 @@ func (t *trunk) Accept() (line.Line, error) {
 			return nil, line.ErrClosed
 		}
 	}
-	t.last = newTrunkLine(line.Info{Name: "session/" + t.cfg.Name, Group: t.group.Name, Kind: "session", Remote: t.cfg.Uplink}, t.g.pool)
+	t.last = newTrunkLine(line.Info{Name: t.Addr(), Group: t.group.Name, Kind: "session", Remote: t.cfg.Uplink}, t.g.pool)
 	ln := t.last
 	t.status.dial(time.Now())
 	t.g.readers.Go(func() { t.client(ln) })
@@ -141,7 +141,7 @@ func (t *trunk) Close() error {
 }
 
 // Addr is what it is for the log.
-func (t *trunk) Addr() string { return "session/" + t.cfg.Name }
+func (t *trunk) Addr() string { return config.SessionGroup + "/" + t.cfg.Name }
 
 // linkConfig is the client's PPP. It sends no Echo-Requests: an AC that has gone
 // is found as for every other session, see watch.
@@ -236,7 +236,7 @@ func (t *trunk) client(ln *trunkLine) {
 			now := time.Now()
 			link.Tick(now)
 			six.tick(now)
-			if !lostAt.IsZero() && !now.Before(lostAt) {
+			if due(now, lostAt) {
 				t.tellMembers(true)
 				lostAt = time.Time{}
 			}
